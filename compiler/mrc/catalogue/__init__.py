@@ -1,0 +1,42 @@
+"""Metrics by name, as data: what is measured, in which unit, which direction is worse, and by whom.
+
+A source knows how its series name a model and a version; a measure knows how a value, a count of samples and
+test series come out of counters, histograms or gauges. A metric is one measure of one source.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from mrc.catalogue import istio, kube, triton
+from mrc.catalogue.metric import Metric, Scope, Source
+
+METRICS: tuple[Metric, ...] = (*istio.METRICS, *triton.METRICS, *kube.METRICS)
+
+# The edge sees failures that a server never counts (Triton's HTTP front end reports its own 500s as success),
+# so a router's metric comes before the runtime's of the same name.
+ORDER = ("istio", "triton", "kube-state-metrics")
+
+
+def available(router: str, runtime: str) -> dict[str, Metric]:
+    """The metrics that an environment and a runtime have, by name."""
+    sources = {router, runtime, "kube-state-metrics"}
+    ranked = sorted((metric for metric in METRICS if metric.source.name in sources), key=_rank, reverse=True)
+    return {metric.name: metric for metric in ranked}
+
+
+def _rank(metric: Metric) -> int:
+    return ORDER.index(metric.source.name)
+
+
+def measured_by(name: str) -> list[str]:
+    """The sources that have a metric of this name."""
+    return [metric.source.name for metric in METRICS if metric.name == name]
+
+
+def closest(name: str, among: Iterable[str]) -> str | None:
+    """The name that was probably meant."""
+    found = get_close_matches(name, list(among), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+__all__ = ["METRICS", "Metric", "Scope", "Source", "available", "closest", "measured_by"]

@@ -1,0 +1,67 @@
+"""What was merged before: versions are written once, and kept while something may go back to them."""
+
+from dataclasses import dataclass
+
+from mrc.diagnostics import Diagnostic, at_file, error
+from mrc.link import Fleet
+from mrc.tree import Tree, UnreadableError
+
+EDITED = error(
+    "MRC331", "a version that was edited",
+    reason="A version is what was tested and what a rollback brings back. Edited, it is neither.",
+    hint="restore the file, and write the change as a new version",
+)  # fmt: skip
+DROPPED = error(
+    "MRC332", "a version that is still needed was removed",
+    reason="Something serves it, falls back to it, or its pods may still restart and look for their bundle.",
+    hint="restore the file; remove a version once it is older than those that the environments retain",
+)  # fmt: skip
+RULES = (EDITED, DROPPED)
+
+
+@dataclass(frozen=True)
+class Base:
+    """What the change is compared with: its tree and, as far as it links, its fleet."""
+
+    tree: Tree
+    fleet: Fleet
+
+
+def check(tree: Tree, fleet: Fleet, base: Base) -> list[Diagnostic]:
+    """Findings against the base. Bytes are compared, not meaning."""
+    now = {path for path in tree.files("policies") if "/versions/" in path}
+    found: list[Diagnostic] = []
+    for path in base.tree.files("policies"):
+        if "/versions/" not in path or path not in now:
+            continue
+        try:
+            same = tree.read(path) == base.tree.read(path)
+        except UnreadableError:
+            continue  # said when it was read
+        if not same:
+            found.append(at_file(EDITED, path, "this version differs from the one that was merged"))
+    for name, model in sorted(base.fleet.models.items()):
+        if name in fleet.models:
+            found += _dropped(name, model.versions.keys() & _needed(base.fleet, name), now)
+    return found
+
+
+def _dropped(name: str, needed: set[int], now: set[str]) -> list[Diagnostic]:
+    missing = [number for number in sorted(needed) if f"policies/{name}/versions/{number}.yaml" not in now]
+    return [
+        at_file(DROPPED, f"policies/{name}/versions/{number}.yaml",
+                f"version {number} of {name} is served, fallen back to or retained, and its file is gone")
+        for number in missing
+    ]  # fmt: skip
+
+
+def _needed(fleet: Fleet, name: str) -> set[int]:
+    """Served, fallen back to, and the newest that each environment retains."""
+    needed: set[int] = set()
+    for release in fleet.models[name].releases:
+        needed.add(release.version.number)
+        if release.fallback is not None:
+            needed.add(release.fallback.number)
+        kept = int(release.environment.spec.limits.retained)
+        needed |= {version.number for version in release.retained[-kept:]}
+    return needed

@@ -1,0 +1,48 @@
+"""A policy may only be stricter than its environment's owners demand."""
+
+from mrc.diagnostics import Diagnostic, error
+from mrc.link import Release
+
+TOO_MUCH = error(
+    "MRC321", "the first stage is larger than the environment allows",
+    reason="The first stage decides how many users meet a bad version.",
+    hint="begin with a smaller share",
+)  # fmt: skip
+NO_APPROVAL = error(
+    "MRC322", "an approval is missing",
+    reason="The environment's owners ask for a person between the first traffic and all of it.",
+    hint="add a stage such as {approval: <group>}",
+)  # fmt: skip
+MISSING_GUARDRAIL = error(
+    "MRC323", "a guardrail that the environment demands is missing",
+    reason="The environment's owners ask that each model is watched for it, with a limit that holds alone and an "
+    "automatic rollback.",
+    hint="add a guardrail on that metric with max or min, and the action rollback",
+)  # fmt: skip
+RULES = (TOO_MUCH, NO_APPROVAL, MISSING_GUARDRAIL)
+
+
+def check(release: Release) -> list[Diagnostic]:
+    """Findings about one release against its environment's limits."""
+    found: list[Diagnostic] = []
+    limits, where = release.environment.spec.limits, release.environment_name
+    document, path, canary = release.policy_document, release.path, release.policy.canary
+    shares = [(index, step.traffic) for index, step in enumerate(canary) if step.traffic is not None]
+    if limits.first_traffic is not None:
+        index, first = shares[0] if shares else (0, None)
+        if first is None or first > limits.first_traffic:
+            said = f"the first stage has {first}" if first is not None else "there is no stage before all traffic"
+            message = f"{said}; {where} allows at most {limits.first_traffic}"
+            found.append(document.report(TOO_MUCH, (*path, "canary", index, "traffic"), message))
+    if limits.approval and not any(step.approval for step in canary):
+        found.append(document.report(NO_APPROVAL, (*path, "canary"), f"{where} demands an approval"))
+    bound = {
+        guardrail.metric.name
+        for guardrail in release.guardrails
+        if guardrail.metric is not None and not guardrail.only_served and guardrail.action == "rollback"
+    }
+    for name in limits.guardrails:
+        if name not in bound:
+            message = f"{where} demands a guardrail on {name} that rolls back"
+            found.append(document.report(MISSING_GUARDRAIL, ("spec", "guardrails"), message))
+    return found

@@ -1,0 +1,88 @@
+"""Is there a way back, and does something automatic watch for hard failures?"""
+
+from mrc.diagnostics import Diagnostic, error, warning
+from mrc.link import Release
+from mrc.read import Path
+from mrc.schema.units import Share
+
+NO_HARD = error(
+    "MRC301", "no automatic guardrail for hard failures",
+    reason="A version that answers with errors must go back before a person has read the page.",
+    hint="add a guardrail such as errors: {metric: error_ratio, max: 1%, tier: immediate}",
+)  # fmt: skip
+NO_CRASHES = warning(
+    "MRC302", "nothing watches for crashes",
+    reason="A pod that crashes answers nothing: no error, no latency, and every other guardrail is silent.",
+    hint="add crashes: {metric: restarts, max: 2, tier: immediate}",
+    source="https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/workload/pod-metrics.md",
+)  # fmt: skip
+NO_FALLBACK = warning(
+    "MRC303", "no fallback yet",
+    reason="The first version of a model has nothing to go back to; Argo also skips the stages of a first deploy.",
+    hint="serve the first version to few users by other means; name a fallback with the second version",
+    source="https://argo-rollouts.readthedocs.io/en/stable/FAQ/",
+)  # fmt: skip
+SHRINKING = error(
+    "MRC304", "a stage with no more traffic than the one before",
+    reason="Exposure grows in stages; a stage that does not grow tells nothing new.",
+    hint="let the shares of traffic rise from stage to stage",
+)  # fmt: skip
+NOT_WARM = error(
+    "MRC305", "warm needs a traffic router",
+    reason="Without a router Argo weighs by the number of pods: it keeps no old ReplicaSet running after the "
+    "promotion, and the delay is refused.",
+    hint="remove warm, or use an environment with the router istio",
+    source="https://argo-rollouts.readthedocs.io/en/stable/features/scaledown-aborted-rs/",
+)  # fmt: skip
+TOO_FINE = error(
+    "MRC306", "a share that the replicas cannot make",
+    reason="Without a router a share of the traffic is a share of the pods: 1% of 4 pods is one pod, a quarter.",
+    hint="use a larger share, more replicas, or an environment with the router istio",
+    source="https://argo-rollouts.readthedocs.io/en/stable/features/canary/",
+)  # fmt: skip
+COLD_BAKE = warning(
+    "MRC307", "going back from the bake is a cold start",
+    reason="Without a router the old pods are gone at weight 100: an abort starts them anew.",
+    hint="count on the start-up time, or use an environment with the router istio",
+)  # fmt: skip
+RULES = (NO_HARD, NO_CRASHES, NO_FALLBACK, SHRINKING, NOT_WARM, TOO_FINE, COLD_BAKE)
+
+
+def check(release: Release) -> list[Diagnostic]:
+    """Findings about one release alone."""
+    found: list[Diagnostic] = []
+    document, path = release.policy_document, release.path
+    guardrails: Path = ("spec", "guardrails")
+    if not any(g.tier == "immediate" and g.action == "rollback" for g in release.guardrails):
+        message = "no guardrail of the tier immediate rolls back"
+        found.append(document.report(NO_HARD, guardrails, message))
+    if not any(g.metric is not None and g.metric.crash for g in release.guardrails):
+        message = "no guardrail is on restarts, out_of_memory or not_ready"
+        found.append(document.report(NO_CRASHES, guardrails, message))
+    if release.fallback is None:
+        message = f"version {release.version.number} has no fallback in {release.environment_name}"
+        found.append(document.report(NO_FALLBACK, (*path, "serve"), message))
+    return found + _stages(release)
+
+
+def _stages(release: Release) -> list[Diagnostic]:
+    found: list[Diagnostic] = []
+    document, path, policy = release.policy_document, release.path, release.policy
+    before: Share | None = None
+    for index, step in enumerate(policy.canary):
+        if step.traffic is None:
+            continue
+        place = (*path, "canary", index, "traffic")
+        if before is not None and step.traffic <= before:
+            found.append(document.report(SHRINKING, place, f"{step.traffic} comes after {before}"))
+        before = step.traffic
+        if release.environment.spec.router.kind == "none" and step.traffic * policy.replicas < 1:
+            message = f"{step.traffic} of {policy.replicas} pods is less than one pod"
+            found.append(document.report(TOO_FINE, place, message))
+    if release.environment.spec.router.kind == "none":
+        if policy.warm is not None:
+            message = f"{release.environment_name} has no traffic router (router: none); istio keeps a version warm"
+            found.append(document.report(NOT_WARM, (*path, "warm"), message))
+        if policy.bake:
+            found.append(document.report(COLD_BAKE, (*path, "bake"), "bake without a traffic router"))
+    return found

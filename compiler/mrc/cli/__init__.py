@@ -1,0 +1,75 @@
+"""The command `mrc`: one verb a file, each imported when it is called.
+
+Exit codes: 0 fine, 1 problems found, 2 wrong use or unreadable input, 3 our bug.
+"""
+
+import importlib
+import sys
+
+import click
+
+from mrc import __version__
+
+VERBS = {
+    "check": "Check policies, versions and environments.",
+    "explain": "Explain a diagnostic's code.",
+    "fetch": "Lay down a model repository from a manifest.",
+    "promote": "Let another version serve: change the one line.",
+    "render": "Render what Kubernetes, Triton and Prometheus accept.",
+    "schema": "Print the JSON Schema of a document.",
+}
+
+
+class _Verbs(click.Group):
+    """A group that knows its verbs by name and imports only the one that is called."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted(VERBS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"mrc.cli.{name}"), name)
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(VERBS.items()))
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mrc")
+def main() -> None:
+    """The model rollout compiler."""
+
+
+def run() -> None:
+    """The console script: a bug becomes one calm paragraph and exit code 3."""
+    try:
+        code = main.main(prog_name="mrc", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.Exit as leaving:
+        sys.exit(leaving.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as problem:
+        problem.show()
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(1)
+    except Exception as bug:
+        _report(bug)
+        sys.exit(3)
+
+
+def _report(bug: Exception) -> None:
+    import os
+    import tempfile
+    import traceback
+
+    handle, name = tempfile.mkstemp(prefix="mrc-", suffix=".log")
+    with os.fdopen(handle, "w") as log:
+        log.write(f"mrc {__version__}\n{traceback.format_exc()}")
+    click.echo(
+        f"mrc has a bug ({type(bug).__name__}). Nothing was left half done. Please report it with {name}", err=True
+    )

@@ -1,0 +1,49 @@
+"""mrc check"""
+
+from pathlib import Path
+
+import click
+
+from mrc.cli.common import counted, directory_option, format_option, show_all, work_tree
+from mrc.compile import analyse
+from mrc.diagnostics import has_errors
+from mrc.revision import RevisionError, base_tree, repository
+from mrc.tree import MemoryTree, WorkTree
+
+
+@click.command()
+@click.option("--base", metavar="REV", help="Compare with this revision.  [default: base in mrc.yaml]")
+@format_option
+@directory_option
+def check(base: str | None, form: str, directory: Path) -> int:
+    """Check everything, also against what was merged before. Exit 1 when there are errors."""
+    tree = work_tree(directory)
+    compared, note = _base(tree, directory, base)
+    compiled = analyse(tree, base=compared)
+    show_all(compiled.diagnostics, tree, form)
+    said = counted(compiled.diagnostics) or "no problems"
+    click.echo(f"{len(compiled.fleet.releases)} releases, {said}{note}", err=True)
+    return 1 if has_errors(compiled.diagnostics) else 0
+
+
+def _base(tree: WorkTree, directory: Path, asked: str | None) -> tuple[MemoryTree | None, str]:
+    """The tree to compare with, and what to say when there is none."""
+    repo = repository(directory)
+    if repo is None:
+        if asked:
+            raise click.ClickException(f"this is no git repository: {asked} cannot be had")
+        return None, "; not compared with a base: this is no git repository"
+    revision = asked or _pinned(tree)
+    try:
+        return base_tree(repo, directory, revision), ""
+    except RevisionError as problem:
+        if asked or "shallow" in str(problem):
+            raise click.ClickException(f"{problem}") from None
+        return None, f"; not compared with a base: {problem}"
+
+
+def _pinned(tree: WorkTree) -> str:
+    from mrc.load import load
+
+    objects, _ = load(tree, [])
+    return str(objects.repository[1].spec.base) if objects.repository else "origin/main"

@@ -1,0 +1,59 @@
+"""What the verbs share: where the tree is, and how findings are shown."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from mrc.diagnostics import Diagnostic, Severity, show
+from mrc.tree import Tree, UnreadableError, WorkTree
+
+format_option = click.option(
+    "--format", "form", type=click.Choice(["text", "github", "json"]), default="text", show_default=True,
+    help="How findings are printed.",
+)  # fmt: skip
+directory_option = click.option(
+    "-C", "--directory", type=click.Path(path_type=Path, file_okay=False, exists=True), default=Path(),
+    help="The root of the repository of policies.  [default: the current folder]",
+)  # fmt: skip
+
+
+def work_tree(directory: Path) -> WorkTree:
+    """The tree below the folder; a usage error where mrc.yaml is missing."""
+    if not (directory / "mrc.yaml").is_file():
+        raise click.ClickException(
+            f"there is no mrc.yaml in {directory.resolve()}: run mrc at the root of a repository of policies, "
+            "or make one with mrc init DIR"
+        )
+    return WorkTree(directory)
+
+
+def show_all(found: list[Diagnostic], tree: Tree, form: str) -> None:
+    """Print every finding: text to standard error, the other formats to standard output."""
+    if form == "json":
+        click.echo(show.as_json(found))
+    elif form == "github":
+        if found:
+            click.echo(show.github(found))
+    elif found:
+        click.echo(show.text(found, _lines_of(tree), colour=sys.stderr.isatty()), err=True)
+
+
+def _lines_of(tree: Tree) -> show.Lines:
+    def lines(path: str) -> list[str]:
+        try:
+            return tree.read(path).decode(errors="replace").split("\n")
+        except UnreadableError:
+            return []
+
+    return lines
+
+
+def counted(found: list[Diagnostic]) -> str:
+    """`2 errors, 1 warning`, or nothing."""
+    parts = []
+    for severity in Severity:
+        number = sum(item.severity is severity for item in found)
+        if number:
+            parts.append(f"{number} {severity}{'s' if number > 1 else ''}")
+    return ", ".join(parts)

@@ -1,0 +1,22 @@
+"""mrc schema"""
+
+import json
+
+import click
+
+from mrc.schema import KINDS
+
+
+@click.command()
+@click.argument("kind", required=False)
+def schema(kind: str | None) -> int:
+    """Print the JSON Schema of KIND; without it, the kinds."""
+    if kind is None:
+        for name, model in KINDS.items():
+            click.echo(f"{name:15} {(model.__doc__ or '').splitlines()[0]}")
+        return 0
+    if kind not in KINDS:
+        raise click.ClickException(f"there is no kind {kind}; the kinds are {', '.join(KINDS)}")
+    found = {"$schema": "https://json-schema.org/draft/2020-12/schema", **KINDS[kind].model_json_schema()}
+    click.echo(json.dumps(found, indent=2))
+    return 0

@@ -1,0 +1,149 @@
+"""Files to documents to objects: what the tree holds, filed by what it is."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import cast
+
+from mrc import __version__
+from mrc.diagnostics import Diagnostic, at_file, error
+from mrc.parse import parse
+from mrc.read import UNREADABLE, Document, read
+from mrc.schema import Envelope, Environment, ModelVersion, Repository, RolloutPolicy, Verdict
+from mrc.schema.repository import allows
+from mrc.tree import Tree, UnreadableError
+
+NO_ROOT = error(
+    "MRC010", "this is not the root of a repository of policies",
+    reason="mrc.yaml marks the root; every path is relative to it.",
+    hint="run mrc where mrc.yaml is, or make a repository with: mrc init DIR",
+)  # fmt: skip
+MISPLACED = error(
+    "MRC011", "a file in a place where mrc does not read it",
+    reason="A document that nobody reads is worse than none: it looks as if it counted.",
+    hint="the places are policies/<model>/policy.yaml, policies/<model>/versions/<n>.yaml, "
+    "policies/<model>/verdicts/<n>.yaml and environments/<environment>.yaml",
+)  # fmt: skip
+DISAGREES = error(
+    "MRC012", "the name in the file is not the name in its path",
+    reason="A document copied and not renamed would speak for another model or version.",
+    hint="make metadata agree with the path",
+)  # fmt: skip
+OTHER_MRC = error(
+    "MRC013", "the tree belongs to another version of mrc",
+    reason="Another version may render other bytes, and a fallback that is rendered otherwise is not restorable.",
+    hint="install the version that mrc.yaml pins, or change the pin in a pull request of its own",
+)  # fmt: skip
+RULES = (NO_ROOT, MISPLACED, DISAGREES, OTHER_MRC)
+
+_NAME = r"[a-z](?:[-a-z0-9]{0,38}[a-z0-9])?"
+_NUMBER = r"[1-9][0-9]{0,8}"
+_ENVIRONMENT = re.compile(rf"environments/({_NAME})\.yaml")
+_POLICY = re.compile(rf"policies/({_NAME})/policy\.yaml")
+_NUMBERED = re.compile(rf"policies/({_NAME})/(versions|verdicts)/({_NUMBER})\.yaml")
+
+
+@dataclass
+class Model:
+    """The documents of one model; a document that did not parse is left out."""
+
+    name: str
+    policy: tuple[Document, RolloutPolicy] | None = None
+    versions: dict[int, tuple[Document, ModelVersion]] = field(default_factory=dict)
+    verdicts: dict[int, tuple[Document, Verdict]] = field(default_factory=dict)
+
+
+@dataclass
+class Objects:
+    """Everything that parsed, and what did not."""
+
+    repository: tuple[Document, Repository] | None = None
+    environments: dict[str, tuple[Document, Environment]] = field(default_factory=dict)
+    models: dict[str, Model] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    """Files with errors, so that a reference to one is not reported as missing on top."""
+
+
+def load(tree: Tree, models: Iterable[str] | None = None) -> tuple[Objects, list[Diagnostic]]:
+    """Read and parse the tree; only these models when they are given (environments always)."""
+    objects, found = Objects(), list[Diagnostic]()
+    folders = ["policies"] if models is None else [f"policies/{name}" for name in sorted(set(models))]
+    _root(tree, objects, found)
+    for folder in ["environments", *folders]:
+        for path in tree.files(folder):
+            _file(tree, path, objects, found)
+    for path, what in sorted(tree.refused.items()):
+        if path.startswith(("policies", "environments", "mrc.yaml")):
+            found.append(at_file(UNREADABLE, path, f"it is {what}; mrc reads regular files and follows no link"))
+    return objects, found
+
+
+def _root(tree: Tree, objects: Objects, found: list[Diagnostic]) -> None:
+    if "mrc.yaml" not in tree.files("mrc.yaml"):
+        found.append(at_file(NO_ROOT, "mrc.yaml", "there is no mrc.yaml here"))
+        return
+    parsed = _parsed(tree, "mrc.yaml", "Repository", objects, found)
+    if parsed is None:
+        return
+    document, repository = parsed[0], cast(Repository, parsed[1])
+    objects.repository = (document, repository)
+    if not allows(repository.spec.mrc, __version__):
+        message = f"mrc.yaml pins mrc {repository.spec.mrc}, and this is mrc {__version__}"
+        found.append(document.report(OTHER_MRC, ("spec", "mrc"), message))
+
+
+def _file(tree: Tree, path: str, objects: Objects, found: list[Diagnostic]) -> None:
+    if match := _NUMBERED.fullmatch(path):
+        name, folder, number = match[1], match[2], int(match[3])
+        kind = "ModelVersion" if folder == "versions" else "Verdict"
+        parsed = _parsed(tree, path, kind, objects, found, name, number)
+        if parsed is not None:
+            model = objects.models.setdefault(name, Model(name))
+            held = model.versions if folder == "versions" else model.verdicts
+            held[number] = parsed  # type: ignore[assignment]
+    elif match := _POLICY.fullmatch(path):
+        parsed = _parsed(tree, path, "RolloutPolicy", objects, found, match[1])
+        if parsed is not None:
+            objects.models.setdefault(match[1], Model(match[1])).policy = cast(tuple[Document, RolloutPolicy], parsed)
+    elif match := _ENVIRONMENT.fullmatch(path):
+        parsed = _parsed(tree, path, "Environment", objects, found, match[1])
+        if parsed is not None:
+            objects.environments[match[1]] = cast(tuple[Document, Environment], parsed)
+    elif path.endswith((".yaml", ".yml", ".json")):
+        found.append(at_file(MISPLACED, path, "mrc reads no document in this place"))
+
+
+def _parsed(
+    tree: Tree,
+    path: str,
+    kind: str,
+    objects: Objects,
+    found: list[Diagnostic],
+    name: str | None = None,
+    number: int | None = None,
+) -> tuple[Document, Envelope] | None:
+    """The document and its object, or None with what is wrong added to `found`."""
+    try:
+        data = tree.read(path)
+    except UnreadableError as problem:
+        found.append(at_file(UNREADABLE, path, f"it cannot be read: {problem}"))
+        objects.broken.add(path)
+        return None
+    document = read(path, data)
+    if isinstance(document, Diagnostic):
+        found.append(document)
+        objects.broken.add(path)
+        return None
+    parsed = parse(document, kind)
+    if isinstance(parsed, list):
+        found += parsed
+        objects.broken.add(path)
+        return None
+    metadata = document.data.get("metadata", {})
+    for key, expected in (("name", name), ("version", number)):
+        if expected is not None and metadata.get(key) != str(expected):
+            message = f"{key} is {metadata.get(key)} and the path says {expected}"
+            found.append(document.report(DISAGREES, ("metadata", key), message))
+            objects.broken.add(path)
+            return None
+    return document, parsed

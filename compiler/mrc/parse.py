@@ -1,0 +1,171 @@
+"""Document to object: the schema's findings, each at its place in the user's words."""
+
+from difflib import get_close_matches
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from mrc.diagnostics import Diagnostic, error
+from mrc.read import Document, Path
+from mrc.schema import API_VERSION, KINDS, Envelope
+
+UNKNOWN_KEY = error(
+    "MRC101", "unknown key",
+    reason="A key that nobody reads is a wish that nobody fulfils; a typo in a threshold must not pass in silence.",
+    hint="correct or remove it; `mrc schema KIND` prints every key",
+)  # fmt: skip
+MISSING_KEY = error(
+    "MRC102", "missing key",
+    reason="mrc fills in nothing that decides how a model is rolled out.",
+    hint="add it; `mrc schema KIND` prints every key",
+)  # fmt: skip
+WRONG_VALUE = error(
+    "MRC103", "wrong value",
+    reason="Values are typed by the schema, exactly: durations, shares, rates and quantities are not guessed.",
+    hint="write it as the message says; `mrc schema KIND` prints every type",
+)  # fmt: skip
+UNPINNED = error(
+    "MRC104", "unpinned part",
+    reason="A version is what was tested. A tag, a branch or a file without a digest can change under it, and the "
+    "version that a rollback brings back would be another one.",
+    hint="pin it: an image by @sha256, a file by size and sha256, code by a full commit",
+)  # fmt: skip
+WRONG_KIND = error(
+    "MRC105", "not a document that mrc reads",
+    reason="The kind says how a file is read.",
+    hint=f"start with apiVersion: {API_VERSION} and the kind that belongs to the folder",
+)  # fmt: skip
+RULES = (UNKNOWN_KEY, MISSING_KEY, WRONG_VALUE, UNPINNED, WRONG_KIND)
+
+_PIN_KEYS = {"sha256", "size"}
+
+
+def parse(document: Document, kind: str) -> Envelope | list[Diagnostic]:
+    """The object of that kind, or everything that is wrong with the document."""
+    found = document.data.get("kind")
+    if found != kind:
+        said = f"kind is {found!r}" if found is not None else "it has no kind"
+        hint = f"write kind: {kind}"
+        return [document.report(WRONG_KIND, ("kind",), f"{said} where {kind} belongs", hint)]
+    version = document.data.get("apiVersion")
+    if version != API_VERSION:
+        said = f"apiVersion is {version!r}" if version is not None else "it has no apiVersion"
+        hint = f"write apiVersion: {API_VERSION}"
+        return [document.report(WRONG_KIND, ("apiVersion",), f"{said}; mrc reads {API_VERSION}", hint)]
+    model = KINDS[kind]
+    try:
+        return model.model_validate(document.data)
+    except ValidationError as problem:
+        details = problem.errors(include_url=False)
+        return [_diagnostic(document, model, detail) for detail in details]
+
+
+def _diagnostic(document: Document, model: type[BaseModel], detail: ErrorDetails) -> Diagnostic:
+    path, error_type = _path(document, detail["loc"]), detail["type"]
+    if error_type == "extra_forbidden":
+        key = str(path[-1])
+        known = _keys(model, path[:-1])
+        close = get_close_matches(key, known, n=1, cutoff=0.6)
+        message = f"unknown key {_shown(key)}" + (f"; did you mean {close[0]}?" if close else "")
+        hint = None if close else f"the keys here are {', '.join(known)}"
+        return document.report(UNKNOWN_KEY, path, message, hint, at_key=True)
+    if error_type == "missing":
+        key = str(detail["loc"][-1])
+        if key in _PIN_KEYS:
+            return document.report(UNPINNED, path, f"the file is not pinned: {key} is missing")
+        where = f" in {_shown(str(path[-1]))}" if path else ""
+        return document.report(MISSING_KEY, path, f"{key} is missing{where}")
+    if error_type == "unpinned":
+        return document.report(UNPINNED, path, detail["msg"])
+    return document.report(WRONG_VALUE, path, _words(detail), _hint(detail))
+
+
+def _path(document: Document, loc: tuple[str | int, ...]) -> Path:
+    """The part of pydantic's location that exists in the document (it adds marks such as [key])."""
+    value: Any = document.data
+    path: list[str | int] = []
+    for step in loc:
+        in_list = isinstance(value, list) and isinstance(step, int) and step < len(value)
+        if not in_list and not (isinstance(value, dict) and step in value):
+            continue
+        value = value[step]
+        path.append(step)
+    return tuple(path)
+
+
+def _words(detail: ErrorDetails) -> str:
+    """The reason in the user's words."""
+    context = detail.get("ctx", {})
+    match detail["type"]:
+        case "value_error":
+            return str(context["error"])
+        case "literal_error":
+            return f"{_shown(detail['input'])} is not one of {context['expected']}"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return f"{_shown(detail['input'])} stands where a mapping belongs"
+        case "list_type":
+            return f"{_shown(detail['input'])} stands where a list belongs"
+        case "string_type":
+            return f"{_shown(detail['input'])} stands where text belongs"
+        case "bool_type" | "bool_parsing":
+            return f"{_shown(detail['input'])} is neither true nor false"
+        case "too_short":
+            return "nothing is listed here; at least one entry is needed"
+        case _:
+            return detail["msg"]
+
+
+def _hint(detail: ErrorDetails) -> str | None:
+    if detail["type"] == "literal_error":
+        choices = [choice.strip("'") for choice in detail["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+        close = get_close_matches(str(detail["input"]), choices, n=1, cutoff=0.5)
+        return f"did you mean {close[0]}?" if close else None
+    if detail["type"] == "bundle_file":
+        close = get_close_matches(detail["ctx"]["file"], detail["ctx"]["known"], n=1, cutoff=0.5)
+        return f"did you mean {close[0]}?" if close else "list it in bundle, as role/file"
+    return None
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    if value is None:
+        return "null"
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _keys(model: type[BaseModel], path: Path) -> list[str]:
+    """The keys that the schema knows at `path`."""
+    here: Any = model
+    for step in path:
+        here = _value_type(_bare(here), step)
+    found = _bare(here)
+    return list(_fields(found)) if _is_model(found) else []
+
+
+def _value_type(annotation: Any, step: str | int) -> Any:
+    """The annotation of the value at one key or index."""
+    if _is_model(annotation):
+        return _fields(annotation).get(str(step))
+    arguments = get_args(annotation)
+    return arguments[-1] if arguments else None  # dict[key, value] or list[value]
+
+
+def _bare(annotation: Any) -> Any:
+    """The annotation without Annotated and without `| None`."""
+    while get_origin(annotation) in (Annotated, Union, UnionType):
+        annotation = get_args(annotation)[0]
+    return annotation
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _fields(model: type[BaseModel]) -> dict[str, Any]:
+    return {str(field.alias): field.annotation for field in model.model_fields.values()}

@@ -1,0 +1,76 @@
+"""The only place that builds or quotes PromQL."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from mrc.schema.units import Duration, plain
+
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+@dataclass(frozen=True)
+class Regex:
+    """A label matcher by regular expression (RE2, anchored), with a value that it matches."""
+
+    pattern: str
+    example: str
+
+
+Match = str | Regex
+
+
+def quote(text: str) -> str:
+    """A PromQL string literal."""
+    return '"' + "".join(_ESCAPES.get(char, char) for char in text) + '"'
+
+
+def one_of(values: list[str]) -> Match:
+    """A matcher for any of the values."""
+    if len(values) == 1:
+        return values[0]
+    # RE2 and Python agree on what re.escape yields for names of letters, digits and _.-
+    return Regex("|".join(re.escape(value).replace("\\-", "-") for value in values), values[0])
+
+
+def selector(metric: str, labels: Mapping[str, Match], window: Duration | None = None) -> str:
+    """`metric{label="value"}`, with `[window]` when it is given."""
+    matchers = ",".join(
+        f"{name}=~{quote(match.pattern)}" if isinstance(match, Regex) else f"{name}={quote(match)}"
+        for name, match in labels.items()
+    )
+    span = f"[{window}]" if window is not None else ""
+    return f"{metric}{{{matchers}}}{span}"
+
+
+def series(metric: str, labels: Mapping[str, Match]) -> str:
+    """A concrete series that the selector with the same labels finds."""
+    return selector(metric, {name: m.example if isinstance(m, Regex) else m for name, m in labels.items()})
+
+
+def number(value: Decimal | int) -> str:
+    """An exact decimal literal without an exponent."""
+    return plain(Decimal(value))
+
+
+def indent(text: str, by: int = 2) -> str:
+    """The text with every line moved to the right."""
+    pad = " " * by
+    return "\n".join(pad + line if line else line for line in text.split("\n"))
+
+
+def block(function: str, inside: str) -> str:
+    """`function(` inside `)` on lines of their own."""
+    return f"{function}(\n{indent(inside)}\n)"
+
+
+def problem(expression: str) -> str | None:
+    """Why `expression` is not PromQL, or None when it is."""
+    import promql_parser
+
+    try:
+        promql_parser.parse(expression)
+    except (ValueError, RecursionError) as reason:
+        return str(reason).strip() or "it does not parse"
+    return None

@@ -1,0 +1,221 @@
+"""Bytes to Document: hostile-safe YAML, with scalars left as text.
+
+Only `true`, `false` and `null` are typed here; the schema types the rest, so that `1.10`, `no` and `12e45`
+stay what they say. The parser is libyaml's event stream: no recursion, no constructors, no resolvers.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import yaml
+from yaml._yaml import CParser
+
+from mrc.diagnostics import Diagnostic, Rule, error
+
+Path = tuple[str | int, ...]
+Position = tuple[int, int]
+
+LARGEST = 1 << 20  # bytes of one document
+DEEPEST = 40  # nested mappings and lists
+MOST = 200_000  # scalars and containers of one document
+
+UNREADABLE = error(
+    "MRC001", "the file cannot be read",
+    reason="Everything that mrc says rests on having read the whole tree.",
+    hint="make it a regular, readable UTF-8 file of at most 1 MiB",
+)  # fmt: skip
+NOT_YAML = error(
+    "MRC002", "the file is not YAML",
+    reason="A document that does not parse says nothing.",
+    hint="correct the syntax at the place shown",
+    source="https://yaml.org/spec/1.2.2/",
+)  # fmt: skip
+REFUSED_YAML = error(
+    "MRC003", "YAML that mrc refuses",
+    reason="Anchors, aliases, merge keys, tags, duplicate keys and several documents in a file make a text mean "
+    "something else than it shows; the first three can also blow a small file up to gigabytes.",
+    hint="write the value out, once, in a single plain document",
+    source="https://yaml.org/spec/1.2.2/#71-alias-nodes",
+)  # fmt: skip
+RULES = (UNREADABLE, NOT_YAML, REFUSED_YAML)
+
+_CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
+
+
+class RefusedError(Exception):
+    """The text is not a document; carries the finding."""
+
+    def __init__(self, rule: Rule, message: str, position: Position) -> None:
+        super().__init__(message)
+        self.rule, self.message, self.position = rule, message, position
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where values and keys stand, by path. A container stands where its key does."""
+
+    values: dict[Path, Position]
+    keys: dict[Path, Position]
+
+
+@dataclass(frozen=True)
+class Document:
+    """One parsed file. `data` is made of dict, list, str, True, False and None."""
+
+    file: str
+    text: str
+    data: dict[str, Any]
+
+    @cached_property
+    def _places(self) -> "Places":
+        places = Places({}, {})
+        _compose(self.text, places)
+        return places
+
+    def position(self, path: Path) -> Position:
+        """Line and column (from 1) of the value at `path`, or of the nearest parent that exists."""
+        while path not in self._places.values:
+            path = path[:-1]
+        return self._places.values[path]
+
+    def key_position(self, path: Path) -> Position:
+        """Line and column (from 1) of the key at the end of `path`; of the value where there is no key."""
+        return self._places.keys.get(path) or self.position(path)
+
+    def report(
+        self, rule: Rule, path: Path, message: str, hint: str | None = None, *, at_key: bool = False
+    ) -> Diagnostic:
+        """A finding at a value of this document, or at its key."""
+        line, column = self.key_position(path) if at_key else self.position(path)
+        return Diagnostic(
+            self.file, line, column, rule.code, message, rule.severity, rule.hint if hint is None else hint
+        )
+
+
+def read(file: str, data: bytes) -> Document | Diagnostic:
+    """Parse one file, or say what is wrong with it."""
+    try:
+        return Document(file, *_parse(data))
+    except RefusedError as refused:
+        line, column = refused.position
+        rule = refused.rule
+        return Diagnostic(file, line, column, rule.code, refused.message, rule.severity, rule.hint)
+
+
+def _parse(data: bytes) -> tuple[str, dict[str, Any]]:
+    if len(data) > LARGEST:
+        raise RefusedError(UNREADABLE, f"the file has {len(data)} bytes; {LARGEST} is the most", (0, 0))
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as problem:
+        line = data.count(b"\n", 0, problem.start) + 1
+        raise RefusedError(UNREADABLE, "the file is not UTF-8", (line, 1)) from None
+    found = _compose(text)
+    if not isinstance(found, dict):
+        raise RefusedError(NOT_YAML, "the file holds no mapping", (1, 1))
+    return text, found
+
+
+def _compose(text: str, places: Places | None = None) -> Any:
+    """Build the value from events. With `places`, note where each value (or its key) stands."""
+    parser = CParser(text)
+    try:
+        return _build(parser, places)
+    except yaml.MarkedYAMLError as problem:
+        mark = problem.problem_mark or problem.context_mark
+        position = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        words = " ".join(part for part in (problem.context, problem.problem) if part)
+        raise RefusedError(NOT_YAML, words or "the syntax is wrong", position) from None
+    except yaml.reader.ReaderError as problem:
+        line = text.count("\n", 0, problem.position) + 1
+        raise RefusedError(NOT_YAML, "the file has a character that YAML does not allow", (line, 1)) from None
+    finally:
+        parser.dispose()
+
+
+def _build(parser: Any, places: Places | None) -> Any:
+    next_event = parser.get_event
+    result: Any = None
+    documents = count = 0
+    # One frame per open container: the container, and the key that waits for its value.
+    stack: list[tuple[Any, Any]] = []
+    container: Any = None
+    key: Any = None
+    keys: list[str | int] = []  # the path of the open containers, kept only for places
+
+    while (event := next_event()) is not None:
+        kind = type(event)
+        if kind is yaml.ScalarEvent:
+            if event.anchor is not None or event.tag is not None:
+                raise _refuse(event)
+            value = event.value
+            if event.implicit[0] and value in _CONSTANTS:
+                value = _CONSTANTS[value]
+        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+            if event.anchor is not None or event.tag is not None:
+                raise _refuse(event)
+            if len(stack) >= DEEPEST:
+                raise RefusedError(REFUSED_YAML, f"more than {DEEPEST} levels are nested", _start(event))
+            value = {} if kind is yaml.MappingStartEvent else []
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            container, key = stack.pop()
+            if keys:
+                keys.pop()
+            continue
+        elif kind is yaml.AliasEvent:
+            raise _refuse(event)
+        elif kind is yaml.DocumentStartEvent:
+            documents += 1
+            if documents > 1:
+                raise RefusedError(REFUSED_YAML, "the file holds more than one document", _start(event))
+            continue
+        else:
+            continue
+
+        count += 1
+        if count > MOST:
+            raise RefusedError(REFUSED_YAML, f"the document has more than {MOST} values", _start(event))
+        if type(container) is dict and key is None:
+            if kind is not yaml.ScalarEvent:
+                raise RefusedError(REFUSED_YAML, "a key must be a plain word", _start(event))
+            key = event.value
+            if key in container:
+                raise RefusedError(REFUSED_YAML, f"the key {key!r} stands twice in one mapping", _start(event))
+            if key == "<<":
+                raise RefusedError(REFUSED_YAML, "merge keys are not read", _start(event))
+            if places is not None:
+                places.keys[(*keys, key)] = places.values[(*keys, key)] = _start(event)
+            continue
+        if type(container) is dict:
+            container[key] = value
+            step: str | int | None = key
+        elif container is not None:
+            container.append(value)
+            step = len(container) - 1
+        else:
+            result, step = value, None
+        if places is not None and (kind is yaml.ScalarEvent or type(step) is not str):
+            places.values[(*keys, step) if step is not None else ()] = _start(event)
+        if kind is yaml.ScalarEvent:
+            key = None
+        else:
+            stack.append((container, None))
+            if step is not None:
+                keys.append(step)
+            container, key = value, None
+    return result
+
+
+def _start(event: Any) -> Position:
+    return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+def _refuse(event: Any) -> RefusedError:
+    if type(event) is yaml.AliasEvent:
+        what = f"the alias *{event.anchor}"
+    elif event.anchor is not None:
+        what = f"the anchor &{event.anchor}"
+    else:
+        what = f"the tag {event.tag}"
+    return RefusedError(REFUSED_YAML, f"{what} is not read", _start(event))

@@ -1,0 +1,38 @@
+"""Services, and the Role by which a group may promote past an approval."""
+
+from mrc.link import Release
+from mrc.render.artifact import Artifact
+from mrc.render.common import canary_service, object_labels, selector, stable_service
+from mrc.render.engine import fill
+
+
+def services(release: Release) -> list[Artifact]:
+    """The model's own Service, and with a router those that Argo points at stable and canary."""
+    names = [release.model]
+    if release.environment.spec.router.kind != "none":
+        names += [stable_service(release), canary_service(release)]
+    text = fill(
+        "argo/services.yaml",
+        model=release.model,
+        namespace=release.environment.spec.namespace,
+        labels=object_labels(release),
+        selector=selector(release),
+        services=names,
+    )
+    return [Artifact(f"{release.folder}/services.yaml", text)]
+
+
+def approval(release: Release) -> list[Artifact]:
+    """Role and RoleBinding of the groups that approve; nothing where no stage asks."""
+    groups = sorted({step.approval for step in release.policy.canary if step.approval is not None})
+    if not groups:
+        return []
+    text = fill(
+        "argo/approval.yaml",
+        model=release.model,
+        name=f"{release.model}-promote",
+        namespace=release.environment.spec.namespace,
+        labels=object_labels(release),
+        groups=groups,
+    )
+    return [Artifact(f"{release.folder}/approval.yaml", text)]

@@ -1,0 +1,149 @@
+"""Templates: one Jinja environment a format, whose `finalize` quotes every value that it writes.
+
+Values are data. A template holds text and loops; what to write is decided in code.
+"""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from mrc.render.artifact import MARK
+from mrc.schema.units import plain
+
+
+class Raw(str):
+    """Text that the format's own writer has already quoted."""
+
+
+def template_folder() -> Path:
+    """`templates/`: inside the installed package, or at the top of a checkout."""
+    packaged = Path(__file__).parents[1] / "templates"
+    return packaged if packaged.is_dir() else Path(__file__).parents[3] / "templates"
+
+
+# --- YAML ---
+
+_PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*")
+# What YAML 1.1 or 1.2 reads as something other than text.
+_WORDS = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n"))
+_UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|[\u2028\u2029]")
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
+
+def yaml_scalar(value: object) -> str:
+    """One YAML scalar that YAML 1.1 and 1.2 read as this value."""
+    if isinstance(value, Raw):
+        return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(int(value))
+    if isinstance(value, Decimal):
+        return plain(value)
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} is no YAML scalar")
+    if _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
+        return value
+    return yaml_quoted(value)
+
+
+def yaml_quoted(value: str) -> str:
+    """A double-quoted YAML scalar."""
+    text = re.sub(r'[\\"\n\t\r]', lambda match: _ESCAPES[match[0]], value)
+    return '"' + _UNPRINTABLE.sub(_hexadecimal, text) + '"'
+
+
+def _hexadecimal(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def yaml_block(value: str, indent: int) -> Raw:
+    """A literal block scalar below a key, `indent` spaces deep; quoted where a block could not hold the text."""
+    body = value.removesuffix("\n")
+    lines = body.split("\n")
+    unfit = (
+        not body
+        or body[0] in " \n\t"
+        or body.endswith("\n")
+        or "\r" in body
+        or _UNPRINTABLE.search(body)
+        or any(line and not line.strip() for line in lines)
+    )
+    if unfit:
+        return Raw(yaml_quoted(value))
+    pad = " " * indent
+    chomping = "|" if value.endswith("\n") else "|-"
+    return Raw("\n".join([chomping, *(pad + line if line else "" for line in lines)]))
+
+
+# --- Markdown ---
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
+
+
+def markdown_text(value: object) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    if isinstance(value, Raw):
+        return str(value)
+    if not isinstance(value, str):
+        return str(value)
+    return _MARKDOWN.sub(r"\\\1", " ".join(value.split()))
+
+
+def markdown_code(value: object) -> Raw:
+    """A code span, fenced by more backticks than the text has in a row; `|` escaped for tables."""
+    text = " ".join(str(value).split()).replace("|", "\\|")
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    space = " " if longest else ""
+    return Raw(f"{fence}{space}{text}{space}{fence}")
+
+
+def markdown_word(value: object) -> Raw:
+    """A name or number inside a fenced block, where nothing can be escaped."""
+    text = str(value)
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", text):
+        raise ValueError(f"{text!r} cannot stand in a fenced block")
+    return Raw(text)
+
+
+_FORMATS: dict[str, tuple[Callable[[object], str], dict[str, Callable[..., Any]]]] = {
+    ".yaml": (yaml_scalar, {"block": yaml_block}),
+    ".md": (markdown_text, {"code": markdown_code, "word": markdown_word}),
+}
+
+
+@cache
+def _environment(suffix: str) -> Environment:
+    finalize, filters = _FORMATS[suffix]
+    environment = Environment(
+        loader=FileSystemLoader(template_folder()),
+        undefined=StrictUndefined,
+        finalize=finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  finalize quotes for the format at hand, none of which is HTML
+    )
+    environment.filters = filters
+    environment.globals = {"mark": Raw(MARK)}
+    return environment
+
+
+@cache
+def _template(name: str) -> Any:
+    return _environment(Path(name).suffix).get_template(f"{name}.j2")
+
+
+def fill(template: str, /, **values: Any) -> str:
+    """The text of `templates/<template>.j2` with the values quoted for the format of its name."""
+    text: str = _template(template).render(values)
+    return text

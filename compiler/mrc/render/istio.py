@@ -1,0 +1,35 @@
+"""Istio: a VirtualService with a host-level split between the stable and the canary Service.
+
+Host-level is preferred over subsets: https://argo-rollouts.readthedocs.io/en/stable/features/traffic-management/istio/
+"""
+
+from mrc.link import Release
+from mrc.render.artifact import Artifact
+from mrc.render.common import GRPC_PORT, HTTP_PORT, canary_service, object_labels, stable_service
+from mrc.render.engine import fill
+
+
+def render(release: Release) -> list[Artifact]:
+    """virtualservice.yaml, where the environment's router is Istio."""
+    environment = release.environment.spec
+    if environment.router.istio is None:
+        return []
+    hosts = [
+        f"{release.model}.{environment.router.istio.domain}",
+        f"{release.model}.{environment.namespace}.svc.cluster.local",
+    ]
+    text = fill(
+        "istio/virtualservice.yaml",
+        model=release.model,
+        namespace=environment.namespace,
+        labels=object_labels(release),
+        hosts=hosts,
+        gateway=environment.router.istio.gateway,
+        routes=[
+            {"name": "grpc", "port": GRPC_PORT, "grpc": True},
+            {"name": "http", "port": HTTP_PORT, "grpc": False},
+        ],
+        stable_service=stable_service(release),
+        canary_service=canary_service(release),
+    )
+    return [Artifact(f"{release.folder}/virtualservice.yaml", text)]

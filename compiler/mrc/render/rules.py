@@ -1,0 +1,185 @@
+"""Prometheus rules: the recorded series of each guardrail, and the alerts on its verdict.
+
+Once as a PrometheusRule, once as a plain rule file; and the PodMonitor that gives every series model and version.
+"""
+
+from typing import Any
+
+from mrc import labels
+from mrc.guardrail import LIMIT, SAMPLES, VALUE, VERDICT, Absence, Guardrail, identity, limit_in_words, recorded
+from mrc.link import Release
+from mrc.promql import selector
+from mrc.render.artifact import Artifact
+from mrc.render.common import rule_labels
+from mrc.render.common import selector as pod_selector
+from mrc.render.engine import Raw, fill
+from mrc.rollouts import active
+from mrc.schema.units import Duration
+
+WORSE = "ModelWorse"
+STABLE_WORSE = "StableModelWorse"
+TELEMETRY_MISSING = "ModelTelemetryMissing"
+_LONGEST_GAP = Duration.parse("10m")
+_HUMANIZE = {"ratio": "humanizePercentage", "seconds": "humanizeDuration", "bytes": "humanize1024"}
+
+
+def render(release: Release) -> list[Artifact]:
+    """rules.yaml, prometheusrule.yaml and podmonitor.yaml."""
+    environment = release.environment.spec
+    groups = _groups(release)
+    named = {"model": release.model, "namespace": environment.namespace}
+    return [
+        Artifact(
+            f"{release.folder}/rules.yaml",
+            fill("prometheus/rules.yaml", model=release.model, groups=Raw(groups.rstrip("\n"))),
+        ),
+        Artifact(
+            f"{release.folder}/prometheusrule.yaml",
+            fill(
+                "prometheus/prometheusrule.yaml",
+                **named,
+                labels=rule_labels(release),
+                groups=Raw(_deeper(groups)),
+            ),
+        ),
+        Artifact(
+            f"{release.folder}/podmonitor.yaml",
+            fill(
+                "prometheus/podmonitor.yaml",
+                **named,
+                labels=rule_labels(release),
+                selector=pod_selector(release),
+                interval=str(environment.prometheus.scrape),
+                relabelings=[
+                    {"source": "__meta_kubernetes_pod_label_mrc_dev_model", "target": "model"},
+                    {"source": "__meta_kubernetes_pod_label_mrc_dev_version", "target": "version"},
+                ],
+            ),
+        ),
+    ]
+
+
+def _deeper(groups: str) -> str:
+    return "\n".join(f"  {line}" if line else line for line in groups.rstrip("\n").split("\n"))
+
+
+def _groups(release: Release) -> str:
+    guardrails = active(release)
+    return fill(
+        "prometheus/groups.yaml",
+        name=f"mrc:{release.environment_name}:{release.model}",
+        interval=str(release.environment.spec.prometheus.evaluate),
+        guardrails=[_recording(release, guardrail) for guardrail in guardrails],
+        alerts=[alert for guardrail in guardrails for alert in alerts(release, guardrail)],
+    )
+
+
+def _recording(release: Release, guardrail: Guardrail) -> dict[str, Any]:
+    watched = release.watched
+    four = recorded(guardrail, watched)
+    rules = [(SAMPLES, four.samples), (VALUE, four.value), (LIMIT, four.limit), (VERDICT, four.verdict)]
+    return {
+        "says": f"{guardrail.name}: {guardrail.title}, {limit_in_words(guardrail)}, over {guardrail.window}",
+        "labels": identity(watched, guardrail),
+        "rules": [{"record": name, "expr": expression} for name, expression in rules],
+    }
+
+
+def alerts(release: Release, guardrail: Guardrail) -> list[dict[str, Any]]:
+    """The alerts of one guardrail, as name, expression, wait, labels and annotations."""
+    found = [_worse(release, guardrail)]
+    if not guardrail.only_served:
+        found.append(_stable_worse(release, guardrail))
+        if guardrail.on_missing != "ignore":
+            found.append(_telemetry_missing(release, guardrail))
+    return found
+
+
+def _worse(release: Release, guardrail: Guardrail) -> dict[str, Any]:
+    served = selector(VERDICT, identity(release.watched, guardrail, release.version.number))
+    # A version that comes back was silent while it was warm: absence must last before it counts.
+    wait = str(guardrail.window) if isinstance(guardrail.comparison, Absence) else None
+    return {
+        "name": WORSE,
+        "expr": f"{served} == 1",
+        "wait": wait,
+        "labels": _labels(release, guardrail, guardrail.action),
+        "annotations": _annotations(release, guardrail, "is worse", _what_to_do(release, guardrail)),
+    }
+
+
+def _stable_worse(release: Release, guardrail: Guardrail) -> dict[str, Any]:
+    """While a new version is tried, the old one still carries traffic: somebody must hear when it fails too."""
+    every = selector(VERDICT, identity(release.watched, guardrail))
+    others = f'{every[:-1]},version!="{release.version.number}"}}'
+    advice = "It is not the version that the policy serves: look for a cause outside the model first."
+    return {
+        "name": STABLE_WORSE,
+        "expr": f"{others} == 1",
+        "wait": None,
+        "labels": _labels(release, guardrail, "page"),
+        "annotations": _annotations(release, guardrail, "is worse, and it is not the new one", advice),
+    }
+
+
+def _telemetry_missing(release: Release, guardrail: Guardrail) -> dict[str, Any]:
+    samples = selector(SAMPLES, identity(release.watched, guardrail, release.version.number))
+    action = guardrail.action if guardrail.on_missing == "rollback" else "page"
+    advice = "Nothing watches this version for it until the series come back. Broken telemetry is not a bad model."
+    return {
+        "name": TELEMETRY_MISSING,
+        "expr": f"absent({samples})",
+        "wait": str(telemetry_wait(guardrail)),
+        "labels": _labels(release, guardrail, action),
+        "annotations": _annotations(release, guardrail, "cannot be judged: its series are gone", advice, value=False),
+    }
+
+
+def telemetry_wait(guardrail: Guardrail) -> Duration:
+    """How long series may be gone before somebody is told."""
+    return max(guardrail.window, _LONGEST_GAP)
+
+
+def _labels(release: Release, guardrail: Guardrail, action: str) -> dict[str, str]:
+    return {
+        **dict(sorted(release.environment.spec.alerts.labels.items())),
+        labels.SERIES_ENVIRONMENT: release.environment_name,
+        labels.SERIES_GUARDRAIL: guardrail.name,
+        labels.SERIES_MODEL: release.model,
+        labels.ALERT_ACTION: action,
+        labels.ALERT_TEAM: release.team,
+        labels.ALERT_TIER: guardrail.tier,
+    }
+
+
+def _what_to_do(release: Release, guardrail: Guardrail) -> str:
+    if guardrail.action != "rollback" or release.fallback is None:
+        return "Nothing happens by itself: a person decides."
+    command = f"mrc promote {release.model} {release.fallback.number} -e {release.environment_name}"
+    return f"Back to version {release.fallback.number} by hand: {command}, mrc render, commit, sync."
+
+
+def _annotations(
+    release: Release, guardrail: Guardrail, what: str, advice: str, *, value: bool = True
+) -> dict[str, str]:
+    """Alertmanager's texts. The braces are Prometheus' templates; every name in them matches a strict pattern."""
+    where = f"{release.model} {{{{ $labels.version }}}} in {release.environment_name}"
+    lines = [f"{guardrail.title.capitalize()}: {limit_in_words(guardrail)}, over {guardrail.window}."]
+    if value:
+        lines.append(f"Now: {_now(release, guardrail)}.")
+    found = {
+        "summary": f"{where} {what}: {guardrail.name}",
+        "description": " ".join([*lines, advice]),
+    }
+    runbooks = release.environment.spec.alerts.runbooks
+    if runbooks is not None:
+        found["runbook_url"] = f"{runbooks.rstrip('/')}/{release.environment_name}/{release.model}/RUNBOOK.md"
+    return found
+
+
+def _now(release: Release, guardrail: Guardrail) -> str:
+    query = selector(VALUE, {**identity(release.watched, guardrail), "version": "%s"})
+    humanize = _HUMANIZE.get(guardrail.unit, "humanize")
+    return (
+        f"{{{{ with printf `{query}` $labels.version | query }}}}{{{{ . | first | value | {humanize} }}}}{{{{ end }}}}"
+    )

@@ -1,0 +1,92 @@
+"""RUNBOOK.md: what is watched, what happens by itself, and the commands to go back by hand."""
+
+from fractions import Fraction
+from typing import Any
+
+from mrc.guardrail import TIERS, Guardrail, limit_in_words
+from mrc.link import Release, Version
+from mrc.render.artifact import Artifact
+from mrc.render.engine import fill
+from mrc.rollouts import active
+
+_ACTIONS = {
+    "rollback": "Argo aborts during the rollout; after it, an alert asks for the rollback",
+    "page": "an alert pages",
+    "ticket": "an alert opens a ticket",
+}
+
+
+def render(release: Release) -> list[Artifact]:
+    """RUNBOOK.md."""
+    watching = active(release)
+    text = fill(
+        "runbook/RUNBOOK.md",
+        model=release.model,
+        team=release.team,
+        environment=release.environment_name,
+        cluster=release.environment.spec.cluster,
+        namespace=release.environment.spec.namespace,
+        version=release.version.number,
+        fallback=release.fallback.number if release.fallback else None,
+        warm=str(release.policy.warm) if release.policy.warm is not None else None,
+        routed=release.environment.spec.router.kind != "none",
+        stages=_stages(release),
+        guardrails=[_guardrail(guardrail) for guardrail in watching],
+        idle=[guardrail.name for guardrail in release.guardrails if guardrail not in watching],
+        versions=[_version(release, version) for version in reversed(release.retained)],
+    )
+    return [Artifact(f"{release.folder}/RUNBOOK.md", text)]
+
+
+def _stages(release: Release) -> list[dict[str, str]]:
+    traffic = release.policy.expected_traffic.per_second
+    found = []
+    for step in release.policy.canary:
+        if step.traffic is not None:
+            share = Fraction(step.traffic)
+            found.append({"what": f"{step.traffic} of the traffic", "long": f"for {step.for_}",
+                          "sees": _per_second(share * traffic)})  # fmt: skip
+        else:
+            found.append(
+                {"what": f"approval by {step.approval}", "long": "until a person promotes", "sees": "as before"}
+            )
+    if release.policy.bake:
+        found.append({"what": "bake: all traffic, not promoted", "long": f"for {release.policy.bake}",
+                      "sees": _per_second(traffic)})  # fmt: skip
+    return found
+
+
+def _per_second(rate: Fraction) -> str:
+    if rate >= 1 or rate == 0:
+        return f"about {round(rate)} requests/s"
+    return f"about {round(rate * 60)} requests/min" if rate * 60 >= 1 else f"about {round(rate * 3600)} requests/h"
+
+
+def _guardrail(guardrail: Guardrail) -> dict[str, Any]:
+    return {
+        "name": guardrail.name,
+        "title": guardrail.title,
+        "limit": limit_in_words(guardrail),
+        "window": str(guardrail.window),
+        "tier": f"{guardrail.tier} ({TIERS[guardrail.tier].purpose})",
+        "action": _ACTIONS[guardrail.action],
+        "min_samples": guardrail.min_samples,
+    }
+
+
+def _version(release: Release, version: Version) -> dict[str, Any]:
+    spec = version.object.spec
+    verdict = release.verdicts.get(version.number)
+    said = []
+    if verdict is not None and verdict.spec.validated is not None:
+        said.append(f"validated by {verdict.spec.validated.by}, {verdict.spec.validated.at}")
+    for where, rejected in sorted(verdict.spec.rejected.items() if verdict is not None else []):
+        said.append(f"rejected in {where}: {rejected.reason}")
+    return {
+        "number": version.number,
+        "verdict": "; ".join(said) or "not validated",
+        "commit": spec.lineage.code.commit,
+        "code": spec.lineage.code.repository,
+        "evaluation": spec.evaluation.uri,
+        "profile": spec.profile.uri if spec.profile is not None else None,
+    }

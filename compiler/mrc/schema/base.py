@@ -1,0 +1,108 @@
+"""What every document shares: strict models, the envelope, and text types with a pattern."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+API_VERSION = "mrc.dev/v1alpha1"
+
+
+class Model(BaseModel):
+    """A frozen mapping with camelCase keys that refuses any other key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, defer_build=True)
+
+
+class Metadata(Model):
+    name: "Name"
+
+
+class Envelope(Model):
+    """`apiVersion`, `kind`, `metadata`, `spec`, as in Kubernetes."""
+
+    api_version: Literal["mrc.dev/v1alpha1"]
+    kind: str
+
+
+def _text(pattern: str, what: str, longest: int, error: str = "pattern") -> Any:
+    """Annotations of a string that must match `pattern` whole; `error` is pydantic's error type."""
+    compiled = re.compile(pattern)
+
+    def validate(text: str) -> str:
+        if len(text) > longest or not compiled.fullmatch(text):
+            shown = text if len(text) <= 80 else text[:77] + "..."
+            raise PydanticCustomError(error, "{shown} is not {what}", {"shown": repr(shown), "what": what})
+        return text
+
+    schema = {"type": "string", "pattern": f"^(?:{pattern})$", "maxLength": longest, "description": what}
+    return AfterValidator(validate), WithJsonSchema(schema)
+
+
+_LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+_PRINTABLE = r"[^\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]*"
+_URL = r"[^\s\x00-\x1f\x7f\"'<>\\^`{|}]+"
+
+# Names become file names, Kubernetes names and label values: 40 leaves room for `-canary` and `-v42-<hash>`.
+Name = Annotated[
+    str, *_text(r"[a-z](?:[-a-z0-9]*[a-z0-9])?", "a name of lower-case letters, digits and hyphens, 40 at most", 40)
+]
+DnsLabel = Annotated[str, *_text(_LABEL, "a Kubernetes name of lower-case letters, digits and hyphens", 63)]
+DnsName = Annotated[str, *_text(rf"{_LABEL}(?:\.{_LABEL})*", "a DNS name", 253)]
+Line = Annotated[str, *_text(_PRINTABLE, "one line of printable text", 1024)]
+Group = Annotated[str, *_text(r"[A-Za-z0-9](?:[A-Za-z0-9._:@/-]*[A-Za-z0-9])?", "the name of a group", 253)]
+LabelName = Annotated[str, *_text(r"[a-zA-Z_][a-zA-Z0-9_]*", "a Prometheus label name", 128)]
+LabelKey = Annotated[
+    str,
+    *_text(
+        rf"(?:{_LABEL}(?:\.{_LABEL})*/)?[A-Za-z0-9](?:[A-Za-z0-9._-]{{0,61}}[A-Za-z0-9])?",
+        "a Kubernetes label key",
+        317,
+    ),
+]
+LabelValue = Annotated[str, *_text(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)?", "a Kubernetes label value", 63)]
+HttpUrl = Annotated[str, *_text(rf"https?://{_URL}", "an http or https address", 2048)]
+FilePath = Annotated[
+    str,
+    *_text(
+        r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*",
+        "a relative file path of letters, digits, dots, hyphens and underscores",
+        200,
+    ),
+]
+Image = Annotated[
+    str,
+    *_text(
+        r"[a-z0-9][a-zA-Z0-9._:/-]*@sha256:[0-9a-f]{64}",
+        "an image pinned by digest (name@sha256:<64 hex digits>); a tag can move",
+        512,
+        "unpinned",
+    ),
+]
+Commit = Annotated[
+    str,
+    *_text(r"[0-9a-f]{40}", "a full commit (40 hex digits); a branch, tag or short hash can move", 200, "unpinned"),
+]
+Sha256 = Annotated[str, *_text(r"[0-9a-f]{64}", "a sha256 digest (64 lower-case hex digits)", 200, "unpinned")]
+ArtifactUri = Annotated[
+    str,
+    *_text(rf"(?:file:///|https://|s3://){_URL}", "a file:///, https:// or s3:// address", 2048),
+]
+RepositoryUrl = Annotated[
+    str,
+    *_text(rf"(?:https|ssh)://{_URL}", "an https:// or ssh:// address of a git repository", 2048),
+]
+
+Metadata.model_rebuild()
+
+
+def exactly_one(model: BaseModel, *names: str) -> None:
+    """Raise unless exactly one of the fields is given."""
+    given = [name for name in names if getattr(model, name) is not None]
+    if len(given) != 1:
+        shown = ", ".join(to_camel(name) for name in names)
+        found = " and ".join(to_camel(name) for name in given) or "none"
+        raise PydanticCustomError("exactly_one", "give exactly one of {shown}, not {found}",
+                                  {"shown": shown, "found": found})  # fmt: skip

@@ -1,0 +1,304 @@
+"""Values with a unit: exact, immutable, and written back in one canonical form.
+
+Each type parses the text of a YAML scalar. Nothing here is ever a binary float.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any, ClassVar, Self
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+_NUMBER = r"(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,12})?"
+
+
+class Scalar:
+    """A value written as one YAML scalar; `parse` turns its text into the value or raises ValueError."""
+
+    json_schema: ClassVar[dict[str, Any]]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        raise NotImplementedError
+
+    @classmethod
+    def _validate(cls, value: Any) -> Self:
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, str):
+            raise ValueError(f"expected {cls.json_schema['description']}")
+        return cls.parse(value)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            cls._validate, serialization=core_schema.to_string_ser_schema()
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return dict(cls.json_schema)
+
+
+_DURATION = re.compile(r"(?=.)(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?(?:(\d{1,6})ms)?")
+_DURATION_PARTS = (86_400_000, 3_600_000, 60_000, 1_000, 1)
+
+
+class Duration(Scalar, int):
+    """A length of time in whole milliseconds, written `30s`, `5m`, `1h30m`, `2d`."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "pattern": r"^(?=.)(\d{1,6}d)?(\d{1,6}h)?(\d{1,6}m)?(\d{1,6}s)?(\d{1,6}ms)?$",
+        "description": "a duration such as 30s, 5m, 1h30m or 2d",
+        "examples": ["30s", "5m", "1h30m"],
+    }
+
+    @classmethod
+    @lru_cache(maxsize=1024)
+    def parse(cls, text: str) -> Self:
+        """Raise ValueError unless `text` is units in falling order, each at most once."""
+        match = _DURATION.fullmatch(text)
+        if not match:
+            hint = f' (write "{text}s" or "{text}m")' if text.isdigit() else ""
+            raise ValueError(f"{text!r} is not a duration such as 30s, 5m or 1h30m{hint}")
+        return cls(sum(int(n) * part for n, part in zip(match.groups(), _DURATION_PARTS, strict=True) if n))
+
+    @property
+    def seconds(self) -> int:
+        """Whole seconds, rounded up."""
+        return -(-int(self) // 1000)
+
+    def __str__(self) -> str:
+        rest, parts = int(self), []
+        for name, size in zip(("d", "h", "m", "s", "ms"), _DURATION_PARTS, strict=True):
+            count, rest = divmod(rest, size)
+            if count:
+                parts.append(f"{count}{name}")
+        return "".join(parts) or "0s"
+
+    __repr__ = __str__
+
+
+class Share(Scalar, Decimal):
+    """A share between 0 and 1, written in percent: `5%`."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "pattern": r"^(100(\.0+)?|[0-9]{1,2}(\.[0-9]{1,12})?)%$",
+        "description": "a share in percent such as 5%",
+        "examples": ["1%", "50%"],
+    }
+
+    @classmethod
+    @lru_cache(maxsize=1024)
+    def parse(cls, text: str) -> Self:
+        """Raise ValueError unless `text` is a percentage from 0% to 100%."""
+        if not re.fullmatch(rf"{_NUMBER}%", text):
+            hint = f' (write "{text}%")' if re.fullmatch(_NUMBER, text) else ""
+            raise ValueError(f"{text!r} is not a share such as 5%{hint}")
+        share = Decimal(text[:-1]).scaleb(-2)
+        if share > 1:
+            raise ValueError(f"{text} is more than 100%")
+        return cls(share)
+
+    @property
+    def percent(self) -> Decimal:
+        """The number in front of the percent sign."""
+        return self.scaleb(2)
+
+    def __str__(self) -> str:
+        return f"{plain(self.percent)}%"
+
+    def __format__(self, spec: str, /, context: Any = None) -> str:
+        return str(self)  # Decimal's own would write 0.05 into a message
+
+
+_RATE_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True)
+class Rate(Scalar):
+    """Events per second, exact, written `200/s`, `5/m`."""
+
+    per_second: Fraction
+    text: str
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "pattern": r"^(0|[1-9][0-9]{0,17})(\.[0-9]{1,12})?/[smhd]$",
+        "description": "a rate such as 200/s or 5/m",
+        "examples": ["200/s", "5/m"],
+    }
+
+    @classmethod
+    @lru_cache(maxsize=1024)
+    def parse(cls, text: str) -> Self:
+        """Raise ValueError unless `text` is a number, a slash and one of s, m, h, d."""
+        match = re.fullmatch(rf"({_NUMBER})/([smhd])", text)
+        if not match:
+            hint = f' (write "{text}/s")' if re.fullmatch(_NUMBER, text) else ""
+            raise ValueError(f"{text!r} is not a rate such as 200/s{hint}")
+        return cls(Fraction(match[1]) / _RATE_SECONDS[match[2]], text)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+_QUANTITY_FACTORS = {
+    "n": Fraction(1, 10**9), "u": Fraction(1, 10**6), "m": Fraction(1, 1000), "": Fraction(1),
+    "k": Fraction(10**3), "M": Fraction(10**6), "G": Fraction(10**9), "T": Fraction(10**12),
+    "P": Fraction(10**15), "E": Fraction(10**18),
+    "Ki": Fraction(2**10), "Mi": Fraction(2**20), "Gi": Fraction(2**30), "Ti": Fraction(2**40),
+    "Pi": Fraction(2**50), "Ei": Fraction(2**60),
+}  # fmt: skip
+
+
+class Quantity(Scalar, str):
+    """A Kubernetes resource quantity, kept as it was written: `4`, `500m`, `8Gi`."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        "type": ["string", "number"],
+        "pattern": r"^[0-9]{1,15}(\.[0-9]{1,9})?([numkMGTPE]|[KMGTPE]i)?$",
+        "description": "a Kubernetes quantity such as 4, 500m or 8Gi",
+        "examples": ["500m", "8Gi"],
+    }
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raise ValueError unless `text` is a Kubernetes quantity without sign or exponent."""
+        if not re.fullmatch(r"[0-9]{1,15}(?:\.[0-9]{1,9})?(?:[numkMGTPE]|[KMGTPE]i)?", text):
+            raise ValueError(f"{text!r} is not a Kubernetes quantity such as 4, 500m or 8Gi")
+        return cls(text)
+
+    @property
+    def value(self) -> Fraction:
+        """The exact amount, in the resource's base unit."""
+        number = self.rstrip("numkMGTPEi")
+        return Fraction(number) * _QUANTITY_FACTORS[self[len(number) :]]
+
+
+# unit -> suffix -> factor to the base unit in which Prometheus holds the series
+UNITS: dict[str, dict[str, Decimal]] = {
+    "ratio": {"%": Decimal("0.01"), "": Decimal(1)},
+    "seconds": {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)},
+    "bytes": {"": Decimal(1), "Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30)},
+    "per second": {"/s": Decimal(1)},
+    "count": {"": Decimal(1)},
+    "number": {"": Decimal(1)},
+}
+_EXAMPLES = {"ratio": "1%", "seconds": "250ms", "bytes": "512Mi", "per second": "10/s"}
+
+
+@dataclass(frozen=True)
+class Threshold(Scalar):
+    """A number as the team wrote it, with the suffix that says its unit; `in_unit` reads it."""
+
+    number: Decimal
+    suffix: str
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        "type": ["string", "number"],
+        "pattern": rf"^-?{_NUMBER}(%|ms|s|m|h|/s|Ki|Mi|Gi)?$",
+        "description": "a number with the metric's unit such as 1%, 250ms or 10/s",
+        "examples": ["1%", "250ms"],
+    }
+
+    @classmethod
+    @lru_cache(maxsize=1024)
+    def parse(cls, text: str) -> Self:
+        """Raise ValueError unless `text` is a decimal number and a known suffix or none."""
+        match = re.fullmatch(rf"(-?{_NUMBER})(%|ms|s|m|h|/s|Ki|Mi|Gi|)", text)
+        if not match:
+            raise ValueError(f"{text!r} is not a number with a unit such as 1%, 250ms or 10/s")
+        return cls(Decimal(match[1]), match[2])
+
+    def in_unit(self, unit: str) -> Decimal:
+        """The value in the base unit of `unit`, exact; ValueError says what to write instead."""
+        factors = UNITS[unit]
+        if self.suffix in factors:
+            return self.number * factors[self.suffix]
+        if not self.suffix and unit == "seconds":
+            raise ValueError(f'{self} has no unit where one of time is needed: write "{self}ms" or "{self}s"')
+        example = f", such as {_EXAMPLES[unit]}" if unit in _EXAMPLES else ", a plain number"
+        raise ValueError(f"{self} is not in {unit}{example}")
+
+    def __str__(self) -> str:
+        return f"{plain(self.number)}{self.suffix}"
+
+
+def plain(number: Decimal) -> str:
+    """The shortest decimal notation without an exponent: 0.0100 -> 0.01, 1E+1 -> 10."""
+    text = format(number, "f")
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+
+
+class Timestamp(Scalar, datetime):
+    """An instant in UTC, written as RFC 3339: `2026-10-04T09:12:00Z`."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "format": "date-time",
+        "description": "an instant such as 2026-10-04T09:12:00Z",
+    }
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raise ValueError unless `text` is RFC 3339 with an offset."""
+        if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", text):
+            raise ValueError(f"{text!r} is not an instant such as 2026-10-04T09:12:00Z")
+        try:
+            found = datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise ValueError(f"{text!r} is not a date and time that exists") from None
+        return cls(found.year, found.month, found.day, found.hour, found.minute, found.second,
+                   found.microsecond, tzinfo=UTC)  # fmt: skip
+
+    def __str__(self) -> str:
+        return self.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Number(Scalar, int):
+    """A whole number from 0 to 10^9 without sign, exponent or leading zero."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 10**9,
+        "description": "a whole number such as 3",
+    }
+    least: ClassVar[int] = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raise ValueError unless `text` is a whole number of at least `least`."""
+        if not re.fullmatch(r"0|[1-9][0-9]{0,9}", text) or not cls.least <= int(text) <= 10**9:
+            raise ValueError(f"{text!r} is not a whole number of at least {cls.least}")
+        return cls(text)
+
+
+class Positive(Number):
+    """A whole number of at least 1."""
+
+    json_schema: ClassVar[dict[str, Any]] = {**Number.json_schema, "minimum": 1}
+    least: ClassVar[int] = 1
+
+
+class Bytes(Number):
+    """A size in bytes, up to one exbibyte."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        "type": "integer", "minimum": 0, "maximum": 2**60, "description": "a size in bytes",
+    }  # fmt: skip
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raise ValueError unless `text` is a whole number of bytes."""
+        if not re.fullmatch(r"0|[1-9][0-9]{0,18}", text) or int(text) > 2**60:
+            raise ValueError(f"{text!r} is not a size in whole bytes")
+        return cls(text)

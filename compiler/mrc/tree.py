@@ -1,0 +1,141 @@
+"""A tree of files: a work tree, a git revision, or either one under an overlay of edits.
+
+Paths are relative, with `/`. Symbolic links and submodules are never followed: they are listed in `refused`.
+"""
+
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+# Everything that mrc reads; other folders of the repository are nobody's business.
+ROOTS = ("mrc.yaml", "policies", "environments", "rendered")
+LARGEST = 4 * 2**20  # bytes; nothing that people or mrc write comes near
+
+
+class UnreadableError(Exception):
+    """A file of the tree cannot be read; the message says why, without the path."""
+
+
+class Tree(Protocol):
+    """Files by relative path."""
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        """Entries that are not regular files, with what they are."""
+
+    def files(self, under: str = "") -> list[str]:
+        """The sorted paths of the regular files below a folder; all of them by default."""
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a file; UnreadableError when it cannot be had."""
+
+
+def below(paths: Iterable[str], under: str) -> list[str]:
+    """The sorted paths that stand under a folder, or that are the path itself."""
+    return sorted(path for path in paths if not under or path == under or path.startswith(f"{under}/"))
+
+
+class WorkTree:
+    """The files on disk below `root`, as they are when first asked for."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.refused: dict[str, str] = {}
+        self._files: dict[str, list[str]] = {}
+
+    def files(self, under: str = "") -> list[str]:
+        roots = [under] if under else ROOTS
+        return sorted(path for name in roots for path in self._below(name))
+
+    def _below(self, name: str) -> list[str]:
+        if name not in self._files:
+            found: list[str] = []
+            self._walk(name, found)
+            self._files[name] = found
+        return self._files[name]
+
+    def _walk(self, name: str, found: list[str]) -> None:
+        try:
+            mode = os.lstat(self.root / name).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        pending = [(name, mode)]
+        while pending:
+            path, mode = pending.pop()
+            if stat.S_ISREG(mode):
+                found.append(path)
+            elif stat.S_ISDIR(mode):
+                try:
+                    with os.scandir(self.root / path) as entries:
+                        pending += [(f"{path}/{entry.name}", _mode(entry)) for entry in entries if entry.name != ".git"]
+                except OSError as problem:
+                    self.refused[path] = f"unreadable: {problem.strerror}"
+            else:
+                self.refused[path] = "a symbolic link" if stat.S_ISLNK(mode) else "a special file"
+
+    def read(self, path: str) -> bytes:
+        try:
+            # O_NOFOLLOW: the entry may have become a link since it was listed.
+            handle = os.open(self.root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as problem:
+            raise UnreadableError(problem.strerror or "cannot be opened") from None
+        with os.fdopen(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise UnreadableError("it is not a regular file")
+            data = file.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            raise UnreadableError(f"it has more than {LARGEST >> 20} MiB")
+        return data
+
+
+def _mode(entry: "os.DirEntry[str]") -> int:
+    """The type bits of a directory entry, without a system call where the entry already knows."""
+    if entry.is_symlink():
+        return stat.S_IFLNK
+    if entry.is_dir(follow_symlinks=False):
+        return stat.S_IFDIR
+    return stat.S_IFREG if entry.is_file(follow_symlinks=False) else stat.S_IFIFO
+
+
+class MemoryTree:
+    """Files held in memory."""
+
+    def __init__(self, files: Mapping[str, bytes], refused: Mapping[str, str] | None = None) -> None:
+        self._files = files
+        self.refused: Mapping[str, str] = refused or {}
+
+    def files(self, under: str = "") -> list[str]:
+        return below(self._files, under)
+
+    def read(self, path: str) -> bytes:
+        try:
+            return self._files[path]
+        except KeyError:
+            raise UnreadableError("there is no such file") from None
+
+
+class Overlay:
+    """A tree with some files replaced, added, or (with None) removed."""
+
+    def __init__(self, tree: Tree, edits: Mapping[str, bytes | None]) -> None:
+        self._tree = tree
+        self._edits = edits
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        return {path: why for path, why in self._tree.refused.items() if path not in self._edits}
+
+    def files(self, under: str = "") -> list[str]:
+        kept = [path for path in self._tree.files(under) if path not in self._edits]
+        added = [path for path, data in self._edits.items() if data is not None]
+        return sorted(kept + below(added, under))
+
+    def read(self, path: str) -> bytes:
+        if path in self._edits:
+            data = self._edits[path]
+            if data is None:
+                raise UnreadableError("there is no such file")
+            return data
+        return self._tree.read(path)

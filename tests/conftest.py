@@ -1,0 +1,25 @@
+"""What the tests share: the example fleet, copied and rendered."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[1]
+
+
+def mrc(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the real command."""
+    command = [sys.executable, "-c", "from mrc.cli import run; run()", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Path:
+    """A copy of the example fleet, without what is rendered."""
+    for name in ("policies", "environments"):
+        shutil.copytree(TOP / name, tmp_path / name)
+    shutil.copy(TOP / "mrc.yaml", tmp_path)
+    return tmp_path

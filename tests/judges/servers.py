@@ -1,0 +1,110 @@
+"""Servers for the length of a `with`: own process group, own ports on 127.0.0.1, killed at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from judges import tools
+
+Command = Sequence[str | Path]
+
+# Never through the proxy that the environment may name.
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class ServerError(RuntimeError):
+    """A server ended, or did not become ready in time; the text ends with its log."""
+
+
+@contextlib.contextmanager
+def serve(
+    command: Callable[[list[int]], Command],
+    ready: Callable[[list[int]], bool],
+    *,
+    ports: int,
+    log: Path,
+    seconds: float = 30,
+    env: Mapping[str, str] | None = None,
+) -> Iterator[list[int]]:
+    """Start `command(ports)`, wait until `ready(ports)`, yield the ports, kill the whole process group.
+
+    Raises ServerError when the server ends or is not ready within `seconds`. A port that somebody took in
+    between is tried again with others.
+    """
+    for attempt in range(3):
+        chosen = free_ports(ports)
+        with _group(command(chosen), log, env) as server:
+            if _wait(server, lambda chosen=chosen: ready(chosen), seconds):  # type: ignore[misc]
+                yield chosen
+                return
+        text = log.read_text(errors="replace")
+        if "in use" not in text or attempt == 2:
+            raise ServerError(f"{Path(command(chosen)[0]).name} did not start:\n{text}")
+
+
+@contextlib.contextmanager
+def _group(command: Command, log: Path, env: Mapping[str, str] | None) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=tools.environment(env),
+            start_new_session=True,
+        )
+    try:
+        yield server
+    finally:
+        server.terminate()  # itself only: it ends its children, and waits for them
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(timeout=5)
+        # It may be gone while a child of it still runs.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait(timeout=5)
+
+
+def _wait(server: subprocess.Popen[bytes], ready: Callable[[], bool], seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and server.poll() is None:
+        with contextlib.suppress(OSError):  # refused, reset, timed out: not listening yet
+            if ready():
+                return True
+        time.sleep(0.02)
+    return False
+
+
+def free_ports(count: int) -> list[int]:
+    """Different TCP ports on 127.0.0.1 that nobody listened on a moment ago."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def request(url: str, body: Any = None, *, seconds: float = 10) -> tuple[int, str]:
+    """One HTTP request: GET, or POST of `body` as JSON. The status, whatever it is, and the text.
+
+    Raises OSError when nobody answers.
+    """
+    data = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})
+    try:
+        with _direct.open(asked, timeout=seconds) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()

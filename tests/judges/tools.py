@@ -1,0 +1,115 @@
+"""Where the tools are, what pins them, and how they are run.
+
+The cache is `$MRC_TOOLS`, else `~/.cache/mrc-tools`, one folder a tool: `<name>-<version>-<digest of its
+pins>`. A folder that exists is complete: `install.py` makes it beside and renames it. Standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parent.parent
+REQUIREMENTS = TESTS / "requirements"
+SCHEMAS = TESTS / "schemas"
+ANALYSIS_SOURCE = SCHEMAS / "argo-analysis" / "main.go"
+ARGO_ROLLOUTS = "github.com/argoproj/argo-rollouts"
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"  # Triton's backend is built for one
+
+
+class MissingToolError(RuntimeError):
+    """A tool that the tests need is not on this machine."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is not installed; run tests/install-tools")
+
+
+def cache() -> Path:
+    """The folder that holds the installed tools; it need not exist."""
+    return Path(os.environ.get("MRC_TOOLS") or Path.home() / ".cache" / "mrc-tools")
+
+
+def home(name: str) -> Path:
+    """The folder of one tool for the present pins, whether or not it is installed.
+
+    `name` is a file of `requirements/` without its suffix, or one of `crds`, `argo-rollouts`, `prometheus`.
+    """
+    if name == "prometheus":  # the distribution pins this one
+        return cache() / "prometheus-apt"
+    if name == "crds":
+        files = [SCHEMAS / "go.mod", SCHEMAS / "go.sum"]
+        return cache() / f"crds-{_digest(files)}"
+    if name == "argo-rollouts":
+        files = [SCHEMAS / "go.mod", SCHEMAS / "go.sum", ANALYSIS_SOURCE]
+        return cache() / f"argo-rollouts-{modules()[ARGO_ROLLOUTS]}-{_digest(files)}"
+    pins = REQUIREMENTS / f"{name}.txt"
+    version = re.search(r"^[\w-]+==(\S+)", pins.read_text(), re.MULTILINE)
+    if version is None:
+        raise ValueError(f"{pins} pins nothing")
+    suffix = f"-py{PYTHON}" if name == "triton" else ""
+    return cache() / f"{name}-{version[1]}-{_digest([pins])}{suffix}"
+
+
+def modules() -> dict[str, str]:
+    """The pinned Go modules, path to version."""
+    return dict(re.findall(r"^\t(\S+) (v\S+)$", (SCHEMAS / "go.mod").read_text(), re.MULTILINE))
+
+
+def _digest(files: Sequence[Path]) -> str:
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:8]
+
+
+def site(environment: Path) -> Path:
+    """Where a venv of this interpreter's version has its packages."""
+    return environment / "lib" / f"python{PYTHON}" / "site-packages"
+
+
+def installed(name: str) -> Path:
+    """The folder of an installed tool. Raises MissingToolError."""
+    folder = home(name)
+    if not folder.is_dir():
+        raise MissingToolError(name)
+    return folder
+
+
+def promtool() -> str:
+    """promtool: the one on PATH, else the installed one."""
+    return shutil.which("promtool") or str(installed("prometheus") / "usr/bin/promtool")
+
+
+def prometheus() -> str:
+    """prometheus: the one on PATH, else the installed one."""
+    return shutil.which("prometheus") or str(installed("prometheus") / "usr/bin/prometheus")
+
+
+def kubectl() -> str:
+    """kubectl: the installed one, else the one on PATH."""
+    pinned = home("kubectl") / "bin" / "kubectl"
+    found = str(pinned) if pinned.is_file() else shutil.which("kubectl")
+    if found is None:
+        raise MissingToolError("kubectl")
+    return found
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a judge: English messages, UTC, no cluster to talk to by accident."""
+    return os.environ | {"LC_ALL": "C.UTF-8", "TZ": "UTC", "KUBECONFIG": os.devnull} | dict(extra or {})
+
+
+def run(command: Sequence[str | Path], *, stdin: str = "", seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end, whatever its exit code. Raises TimeoutExpired after `seconds`."""
+    return subprocess.run(
+        [str(part) for part in command],
+        input=stdin,
+        capture_output=True,
+        env=environment(),
+        timeout=seconds,
+        text=True,
+        check=False,
+    )
