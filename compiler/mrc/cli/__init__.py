@@ -14,6 +14,7 @@ VERBS = {
     "check": "Check policies, versions and environments.",
     "explain": "Explain a diagnostic's code.",
     "fetch": "Lay down a model repository from a manifest.",
+    "init": "Start a repository of policies.",
     "promote": "Let another version serve: change the one line.",
     "render": "Render what Kubernetes, Triton and Prometheus accept.",
     "schema": "Print the JSON Schema of a document.",

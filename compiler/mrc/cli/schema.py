@@ -1,9 +1,8 @@
 """mrc schema"""
 
-import json
-
 import click
 
+from mrc.init import json_schema
 from mrc.schema import KINDS
 
 
@@ -17,6 +16,5 @@ def schema(kind: str | None) -> int:
         return 0
     if kind not in KINDS:
         raise click.ClickException(f"there is no kind {kind}; the kinds are {', '.join(KINDS)}")
-    found = {"$schema": "https://json-schema.org/draft/2020-12/schema", **KINDS[kind].model_json_schema()}
-    click.echo(json.dumps(found, indent=2))
+    click.echo(json_schema(kind), nl=False)
     return 0

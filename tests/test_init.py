@@ -1,0 +1,48 @@
+"""A newcomer's first minute: init, render, check, also from the wheel alone."""
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from conftest import TOP, mrc
+
+
+def test_a_fresh_repository_renders_at_once(tmp_path: Path) -> None:
+    root = tmp_path / "rollouts"
+    assert mrc("init", str(root), cwd=tmp_path).returncode == 0
+    done = mrc("render", cwd=root)
+    assert (done.returncode, "error" in done.stderr, "warning" in done.stderr) == (0, False, False)
+    assert mrc("render", "--check", cwd=root).returncode == 0
+    assert mrc("check", cwd=root).returncode == 0
+    assert sorted(path.name for path in (root / "rendered").iterdir()) == ["production", "staging"]
+
+
+def test_init_writes_over_nothing(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    done = mrc("init", str(tmp_path), cwd=tmp_path)
+    assert done.returncode == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_the_schemas_in_the_tree_are_those_of_the_code() -> None:
+    from mrc.init import json_schema
+
+    for file in (TOP / ".schemas").iterdir():
+        assert file.read_text() == json_schema(file.stem)
+
+
+def test_the_wheel_alone_renders_a_fresh_repository(tmp_path: Path) -> None:
+    """The templates must be in the wheel: a checkout has them beside it, and would hide that they are missing."""
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")]
+    subprocess.run(build, cwd=TOP, check=True, capture_output=True, timeout=120)
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    venv.create(tmp_path / "venv", with_pip=True)
+    pip = [str(tmp_path / "venv/bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    lock = str(TOP / "requirements.lock")
+    subprocess.run([*pip, "--require-hashes", "-r", lock], check=True, timeout=300)
+    subprocess.run([*pip, "--no-deps", str(wheel)], check=True, timeout=120)
+    command = str(tmp_path / "venv/bin/mrc")
+    subprocess.run([command, "init", "rollouts"], cwd=tmp_path, check=True, timeout=60)
+    for arguments in (["render"], ["render", "--check"]):
+        subprocess.run([command, *arguments], cwd=tmp_path / "rollouts", check=True, timeout=60)
