@@ -1,4 +1,4 @@
-.PHONY: help venv tools test demo format lock
+.PHONY: help venv tools test demo format lock cases
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
@@ -40,3 +40,6 @@ lock: ## Pin every dependency anew
 	  --no-annotate --extra s3 pyproject.toml -o requirements.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --no-annotate --extra s3 --group dev pyproject.toml -o requirements-dev.lock
+
+cases: venv ## Write the golden cases anew; read the diff
+	MRC_REWRITE_CASES=1 $(BIN)/pytest -q tests/test_cases.py

@@ -9,6 +9,8 @@ from judges import argo, kubernetes, kustomize, pbtxt, prometheus, promtool
 
 RENDERED = Path(__file__).parents[1] / "rendered"
 FOLDERS = sorted(path for path in RENDERED.glob("*/*") if path.is_dir())
+# Without a router, and with the guardrails that the example fleet does not use.
+WITHOUT_ROUTER = Path(__file__).parent / "cases" / "render-without-router" / "out" / "staging" / "hello-model"
 
 
 def objects(folder: Path) -> list[dict[str, Any]]:
@@ -26,7 +28,7 @@ def test_the_fleet_is_rendered() -> None:
     assert len(FOLDERS) == 6
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: f"{path.parent.name}-{path.name}")
+@pytest.mark.parametrize("folder", [*FOLDERS, WITHOUT_ROUTER], ids=lambda path: f"{path.parent.name}-{path.name}")
 class TestFolder:
     def test_prometheus_rules_are_clean(self, folder: Path) -> None:
         assert promtool.check_rules([folder / "rules.yaml"]) == []

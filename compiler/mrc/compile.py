@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mrc.check import Base, check
+from mrc.check import MISSING_GUARDRAIL, Base, check
 from mrc.diagnostics import Diagnostic, Severity, has_errors
 from mrc.link import Fleet, link
 from mrc.load import Objects, load
@@ -34,9 +34,10 @@ def analyse(tree: Tree, models: Iterable[str] | None = None, base: Tree | None =
     before = None
     if base is not None:
         before = Base(base, link(load(base, models)[0])[0])
-    # A guardrail that did not link would be reported again as one that is missing.
     broken = {item.file for item in problems if item.severity is Severity.ERROR}
-    found += [item for item in check(fleet, tree, before) if item.file not in broken]
+    found += [
+        item for item in check(fleet, tree, before) if item.code not in MISSING_GUARDRAIL or item.file not in broken
+    ]
     return Compiled(objects, fleet, sorted(set(found)))
 
 

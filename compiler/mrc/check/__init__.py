@@ -8,6 +8,9 @@ from mrc.tree import Tree
 
 RULES: tuple[Rule, ...] = (*safety.RULES, *verdicts.RULES, *limits.RULES, *history.RULES)
 
+# A guardrail that did not link would be reported again as one that is missing.
+MISSING_GUARDRAIL = frozenset(rule.code for rule in (safety.NO_HARD, safety.NO_CRASHES, limits.MISSING_GUARDRAIL))
+
 
 def check(fleet: Fleet, tree: Tree, base: Base | None) -> list[Diagnostic]:
     """Every finding. Without a base, what was merged before is not compared."""
@@ -21,4 +24,4 @@ def check(fleet: Fleet, tree: Tree, base: Base | None) -> list[Diagnostic]:
     return found
 
 
-__all__ = ["RULES", "Base", "check"]
+__all__ = ["MISSING_GUARDRAIL", "RULES", "Base", "check"]
