@@ -1,45 +1,64 @@
-.PHONY: help venv tools test demo format lock cases
 .DEFAULT_GOAL := help
-PYTHON ?= python3
+.PHONY: help venv tools test demo format cases lock
+MAKEFLAGS += --no-print-directory
+
+# The newest Python that is called so; `make PYTHON=... venv` names another one (3.11 or newer).
+PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
+  $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))) python3)
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
+
+# $(call step,NAME,COMMAND): one line when it goes well, everything that it said when it does not.
+step = @printf '%-18s ' '$(1)'; begin=$$(date +%s); \
+  if said=$$( { $(2); } 2>&1 ); then echo "ok, $$(( $$(date +%s) - begin )) s"; \
+  else echo FAILED; printf '%s\n' "$$said"; exit 1; fi
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1 \2/p' $(MAKEFILE_LIST) | while read -r name text; do \
+	  printf '  make %-8s %s\n' "$$name" "$$text"; done
 
-venv: .venv/.installed ## Make .venv with everything that development needs
+venv: .venv/.installed ## Install everything that development needs into .venv
+
+# Debian and Ubuntu ship the module venv apart from Python, in a package named after its version.
 .venv/.installed: requirements-dev.lock pyproject.toml
-	@echo "Installing into .venv"
-	@sh tests/make-venv $(PYTHON)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "mrc needs Python 3.11 or newer: make PYTHON=/path/to/python venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || command -v apt-get >/dev/null || \
+	  { echo "$(PYTHON) has no ensurepip: install the package that brings it, and run make again" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(MAKE) .system
+	$(call step,make .venv,$(PYTHON) -m venv --clear .venv)
+	$(call step,locked packages,$(PIP) install --require-hashes -r requirements-dev.lock)
+	$(call step,mrc itself,$(PIP) install --no-deps --no-build-isolation -e .)
 	@touch $@
 
-tools: venv ## Install the real tools that judge the output
+.PHONY: .system
+.system:
+	$(call step,apt: python venv,$(AS_ROOT) apt-get update -qq && \
+	  $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    "$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')")
+
+tools: venv ## Install the real tools that judge the output (Prometheus, Triton, Argo, kubectl)
 	@$(BIN)/python tests/install-tools
 
 test: tools ## Check style, types, layers and the rendered tree; run the tests
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/mrc render --check
-	$(BIN)/pytest -q -n 2 --cov --cov-report=term
+	$(call step,ruff check,$(BIN)/ruff check)
+	$(call step,ruff format,$(BIN)/ruff format --check)
+	$(call step,mypy,$(BIN)/mypy)
+	$(call step,layers,$(BIN)/lint-imports)
+	$(call step,example fleet,$(BIN)/mrc render --check)
+	@$(BIN)/pytest -q -n 2 --cov --cov-report=term
 
-demo: venv ## Check and render the example fleet
-	@echo; echo "mrc check: is anything wrong?"; $(BIN)/mrc check
-	@echo; echo "mrc render: what Kubernetes, Triton and Prometheus accept"
-	@rm -rf .demo && mkdir .demo && cp -r mrc.yaml policies environments .demo/
-	@cd .demo && ../$(BIN)/mrc render && echo && find rendered -name '*.*' | sort | sed 's/^/  /' && rm -rf ../.demo
+demo: venv ## Check and render the example fleet, in a temporary folder
+	@sh tests/demo
 
-format: venv ## Format the code
-	$(BIN)/ruff format
-	$(BIN)/ruff check --fix
+format: venv ## Format the code, and repair what can be repaired
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
 
-lock: ## Pin every dependency anew
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --no-annotate --extra s3 pyproject.toml -o requirements.lock
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --no-annotate --extra s3 --group dev pyproject.toml -o requirements-dev.lock
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --no-header --no-annotate $(UPGRADE) --extra s3 pyproject.toml
 
-cases: venv ## Write the golden cases anew; read the diff
-	MRC_REWRITE_CASES=1 $(BIN)/pytest -q tests/test_cases.py
+lock: venv ## Pin what pyproject.toml asks for; with UPGRADE=--upgrade the newest of everything
+	$(call step,requirements.lock,$(COMPILE) --output-file requirements.lock)
+	$(call step,the same for dev,$(COMPILE) --group dev --output-file requirements-dev.lock)

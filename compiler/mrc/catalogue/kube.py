@@ -114,7 +114,7 @@ class LostReadiness(_Pods):
     ) -> list[TestSeries]:
         # A whole pod is lost or none: with one pod the share is 1 or 0.
         ready, *pods = self._ready(scope, version)
-        return [replace(ready, until_window=value > 0), *pods]
+        return [replace(ready, until_window=value >= Decimal("0.5")), *pods]
 
 
 METRICS = (
