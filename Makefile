@@ -50,7 +50,17 @@ test: tools ## Check style, types, layers and the rendered tree; run the tests
 	@$(BIN)/pytest -q -n 2 --cov --cov-report=term
 
 demo: venv ## Check and render the example fleet, in a temporary folder
-	@sh tests/demo
+	@set -e; mrc="$$PWD/$(BIN)/mrc"; fleet=$$(mktemp -d); trap 'rm -rf "$$fleet"' EXIT; \
+	cp -r mrc.yaml policies environments "$$fleet"; cd "$$fleet"; \
+	printf '\nmrc check: is anything wrong with it?\n  '; "$$mrc" check 2>&1; \
+	printf '\nmrc render: what Kubernetes, Argo, Istio, Triton and Prometheus take\n  '; "$$mrc" render 2>&1; echo; \
+	for folder in rendered/*/*/; do \
+	  printf '  %-32s %2d files   %s\n' "$${folder%/}" "$$(ls "$$folder" | wc -l)" \
+	    "$$(sed -n 's/^\(Version .*\)\.$$/\1/p' "$$folder/RUNBOOK.md" | tr -d '*')"; \
+	done; echo; \
+	grep -rhE '^kind: [A-Z]' rendered | grep -v Kustomization | sort | uniq -c | sort -rn | \
+	  awk '{ printf "%s%s %s", (NR > 1 ? ", " : "  "), $$1, $$3 } END { print "" }' | fold -s -w 100; \
+	printf '\nRead on: rendered/production/sentiment/RUNBOOK.md, and the policy it comes from.\n'
 
 format: venv ## Format the code, and repair what can be repaired
 	@$(BIN)/ruff check --fix
@@ -58,6 +68,10 @@ format: venv ## Format the code, and repair what can be repaired
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --no-header --no-annotate $(UPGRADE) --extra s3 pyproject.toml
+
+cases: venv ## Write the golden cases anew; then read the diff
+	@MRC_REWRITE_CASES=1 $(BIN)/pytest -q tests/test_cases.py
+	@git diff --stat -- tests/cases
 
 lock: venv ## Pin what pyproject.toml asks for; with UPGRADE=--upgrade the newest of everything
 	$(call step,requirements.lock,$(COMPILE) --output-file requirements.lock)
