@@ -59,7 +59,8 @@ demo: venv ## Check and render the example fleet, in a temporary folder
 	    "$$(sed -n 's/^\(Version .*\)\.$$/\1/p' "$$folder/RUNBOOK.md" | tr -d '*')"; \
 	done; echo; \
 	grep -rhE '^kind: [A-Z]' rendered | grep -v Kustomization | sort | uniq -c | sort -rn | \
-	  awk '{ printf "%s%s %s", (NR > 1 ? ", " : "  "), $$1, $$3 } END { print "" }' | fold -s -w 100; \
+	  awk '{ printf "%s%s %s", (NR > 1 ? ", " : "  "), $$1, $$3 } END { print "" }' | \
+	  fold -s -w 100 | sed "s/^ */  /; s/ *$$//"; \
 	printf '\nRead on: rendered/production/sentiment/RUNBOOK.md, and the policy it comes from.\n'
 
 format: venv ## Format the code, and repair what can be repaired
