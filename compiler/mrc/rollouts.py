@@ -1,7 +1,59 @@
 """What a release means in the phases of its rollout."""
 
+from dataclasses import dataclass
+from typing import Literal
+
 from mrc.guardrail import Guardrail, WorseThanStable
 from mrc.link import Release
+from mrc.read import Path
+from mrc.schema.units import Duration, Share
+
+Kind = Literal["shadow", "preview", "traffic", "approval", "bake", "warm"]
+NOTHING, EVERYTHING = Share("0"), Share("1")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One phase of a rollout, in the order in which they come.
+
+    `share` is what the new version gets of the model's traffic: copies of it while it shadows, nothing while it is
+    previewed. `length` is None where a person ends the stage. `path` is where the policy says it.
+    """
+
+    kind: Kind
+    share: Share
+    length: Duration | None
+    path: Path
+    group: str | None = None
+
+    @property
+    def answers(self) -> bool:
+        """Whether users meet the new version in this stage."""
+        return self.kind in ("traffic", "approval", "bake", "warm") and self.share > 0
+
+    @property
+    def promoted(self) -> bool:
+        """Whether Argo's analysis is over: an alert and a revert bring the fallback back."""
+        return self.kind == "warm"
+
+
+def stages(release: Release) -> list[Stage]:
+    """The phases of a rollout of this release. An approval holds the share of the stage before it."""
+    policy, path = release.policy, release.path
+    found: list[Stage] = []
+    share = NOTHING
+    for index, step in enumerate(policy.canary):
+        place = (*path, "canary", index)
+        if step.traffic is not None:
+            share = step.traffic
+            found.append(Stage("traffic", share, step.for_, place))
+        else:
+            found.append(Stage("approval", share, None, place, step.approval))
+    if policy.bake:
+        found.append(Stage("bake", EVERYTHING, policy.bake, (*path, "bake")))
+    if policy.warm is not None:
+        found.append(Stage("warm", EVERYTHING, policy.warm, (*path, "warm")))
+    return found
 
 
 def active(release: Release) -> list[Guardrail]:

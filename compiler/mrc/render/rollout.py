@@ -1,33 +1,19 @@
-"""The Rollout: stages, approvals, bake and warm as Argo's steps, and the pod of the version.
+"""The Rollout: its strategy, what it keeps to go back to, and the pod of the version.
 
 What makes going back a routing change: https://argo-rollouts.readthedocs.io/en/stable/features/rollback/
 """
 
-from typing import Any
-
 from mrc.link import Release, Version
+from mrc.promql import indent
+from mrc.render import canary
 from mrc.render.artifact import Artifact
 from mrc.render.bundle import config_map_name
-from mrc.render.common import canary_service, object_labels, pod_labels, selector, stable_service
-from mrc.render.engine import fill
-from mrc.schema.policy import PolicyEnvironment
+from mrc.render.common import object_labels, pod_labels, selector
+from mrc.render.engine import Raw, fill
 
 MEBIBYTE = 2**20
 PROBE_SECONDS = 5
 HISTORY = 10  # ReplicaSets that Argo keeps; more than any rollback window needs
-
-
-def steps(policy: PolicyEnvironment) -> list[dict[str, Any]]:
-    """Argo's steps: weight and pause a stage, a pause without end an approval, and the bake at weight 100."""
-    found: list[dict[str, Any]] = []
-    for step in policy.canary:
-        if step.traffic is not None and step.for_ is not None:
-            found += [{"weight": int(step.traffic.percent)}, {"duration": f"{step.for_.seconds}s"}]
-        else:
-            found.append({"group": step.approval})
-    if policy.bake:
-        found += [{"weight": 100}, {"duration": f"{policy.bake.seconds}s"}]
-    return found
 
 
 def models_size(version: Version) -> str:
@@ -40,9 +26,6 @@ def render(release: Release, *, analysed: bool) -> list[Artifact]:
     """rollout.yaml; `analysed` says whether there is an AnalysisTemplate to name."""
     environment, policy, version = release.environment.spec, release.policy, release.version
     spec = version.object.spec
-    routing = None
-    if environment.router.istio is not None:
-        routing = {"name": release.model, "routes": ["grpc", "http"]}
     retained = int(environment.limits.retained)
     text = fill(
         "argo/rollout.yaml",
@@ -54,13 +37,7 @@ def render(release: Release, *, analysed: bool) -> list[Artifact]:
         revision_history_limit=max(HISTORY, retained),
         rollback_revisions=retained,
         progress_deadline_seconds=spec.startup.seconds + 60,
-        routing=routing,
-        canary_service=canary_service(release),
-        stable_service=stable_service(release),
-        warm_seconds=policy.warm.seconds if policy.warm is not None else None,
-        analysis=analysed,
-        version=str(version.number),
-        steps=steps(policy),
+        strategy=Raw(indent(canary.strategy(release, analysed=analysed).rstrip("\n"), 4)),
         pod_labels=pod_labels(release, version),
         service_account=environment.pods.service_account,
         image_pull_secrets=environment.pods.image_pull_secrets,

@@ -1,0 +1,51 @@
+"""The canary strategy: stages, approvals and the bake as Argo's steps.
+
+The steps: https://argo-rollouts.readthedocs.io/en/stable/features/canary/
+"""
+
+from typing import Any
+
+from mrc.link import Release
+from mrc.render.common import canary_service, stable_service
+from mrc.render.engine import fill
+from mrc.rollouts import stages
+
+
+def steps(release: Release) -> list[dict[str, Any]]:
+    """Argo's steps: weight and pause a stage, a pause without end an approval, and the bake at weight 100."""
+    found: list[dict[str, Any]] = []
+    for stage in stages(release):
+        match stage.kind:
+            case "traffic" | "bake":
+                assert stage.length is not None
+                found += [{"weight": int(stage.share.percent)}, {"duration": f"{stage.length.seconds}s"}]
+            case "approval":
+                found.append({"group": stage.group})
+    return found
+
+
+def first_watched(found: list[dict[str, Any]]) -> int | None:
+    """The index of the step after the first one that gives the new version something to answer."""
+    return next((index + 1 for index, step in enumerate(found) if "weight" in step), None)
+
+
+def strategy(release: Release, *, analysed: bool) -> str:
+    """What stands below `strategy:`; `analysed` says whether there is an AnalysisTemplate to name."""
+    policy = release.policy
+    routing = None
+    if release.environment.spec.router.istio is not None:
+        routing = {"name": release.model, "routes": ["grpc", "http"]}
+    found = steps(release)
+    starting_step = first_watched(found)
+    return fill(
+        "argo/canary.yaml",
+        model=release.model,
+        routing=routing,
+        canary_service=canary_service(release),
+        stable_service=stable_service(release),
+        warm_seconds=policy.warm.seconds if policy.warm is not None else None,
+        analysis=analysed and starting_step is not None,
+        starting_step=starting_step,
+        version=str(release.version.number),
+        steps=found,
+    )
