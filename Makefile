@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help venv tools test demo format cases lock
+.PHONY: help venv tools test demo format cases schemas lock
 MAKEFLAGS += --no-print-directory
 
 # The newest Python that is called so; `make PYTHON=... venv` names another one (3.11 or newer).
@@ -73,6 +73,9 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 cases: venv ## Write the golden cases anew; then read the diff
 	@MRC_REWRITE_CASES=1 $(BIN)/pytest -q tests/test_cases.py
 	@git diff --stat -- tests/cases
+
+schemas: venv ## Write .schemas/ anew, what editors check the example fleet against
+	@for kind in $$($(BIN)/mrc schema | cut -d' ' -f1); do $(BIN)/mrc schema $$kind > .schemas/$$kind.json; done
 
 lock: venv ## Pin what pyproject.toml asks for; with UPGRADE=--upgrade the newest of everything
 	$(call step,requirements.lock,$(COMPILE) --output-file requirements.lock)

@@ -32,7 +32,17 @@ class IstioRouter(Model):
     """Host-level split by an Istio VirtualService; a model answers at `<model>.<domain>`."""
 
     gateway: GatewayName
+    """The Istio gateway by which requests come in, as namespace/name.
+
+    Example: istio-ingress/public
+    Rendered: `gateways` of the VirtualService
+    """
     domain: DnsName
+    """The domain below which models answer, each at `<model>.<domain>`.
+
+    Example: models.example.com
+    Rendered: `hosts` of the VirtualService
+    """
 
 
 class NoRouter(Model):
@@ -43,7 +53,16 @@ class Router(Model):
     """Exactly one way to split traffic."""
 
     istio: IstioRouter | None = None
+    """Istio splits the traffic by weights in a VirtualService.
+
+    Example: {gateway: istio-ingress/public, domain: models.example.com}
+    Rendered: virtualservice.yaml; `strategy.canary.trafficRouting.istio` of the Rollout
+    """
     none: NoRouter | None = None
+    """Nothing splits the traffic: a share of it is a share of the pods. No version can be kept warm.
+
+    Example: {}
+    """
 
     @model_validator(mode="after")
     def _one(self) -> "Router":
@@ -60,42 +79,135 @@ class Pods(Model):
     """What is part of every pod; a change here rolls every model. Secrets are named, never held."""
 
     fetch_image: Image
+    """The image of mrc, pinned by digest, that runs `mrc fetch` before the server starts.
+
+    Example: registry.example.com/mrc@sha256:39965df7aea4ea47b94f0de6c05eaf2fd0d9515f6b73a08f8d3b6744e02ca94a
+    Rendered: `initContainers` of the pod template
+    """
     fetch_secrets: list[DnsName] = Field(default_factory=list)
+    """Secrets whose keys become the environment of the init container: credentials of the store of artifacts.
+
+    Example: [model-store]
+    Rendered: `envFrom` of the init container
+    """
     image_pull_secrets: list[DnsName] = Field(default_factory=list)
+    """Secrets with which the images are pulled.
+
+    Example: [registry]
+    Rendered: `imagePullSecrets` of the pod template
+    """
     service_account: DnsName | None = None
+    """The ServiceAccount of the pods; that of the namespace without it.
+
+    Example: model-reader
+    Rendered: `serviceAccountName` of the pod template
+    """
     node_selector: dict[LabelKey, LabelValue] = Field(default_factory=dict)
+    """Labels that a node must have to run the pods.
+
+    Example: {pool: gpu-a10}
+    Rendered: `nodeSelector` of the pod template
+    """
 
 
 class Prometheus(Model):
     """Where Argo asks, and how often series are scraped and rules evaluated."""
 
     address: HttpUrl
+    """Where Argo Rollouts asks for the verdicts.
+
+    Example: http://prometheus.monitoring:9090
+    Rendered: `provider.prometheus.address` of the AnalysisTemplate
+    """
     scrape: Duration
+    """How often the pods are scraped.
+
+    Example: 15s
+    Rendered: `interval` of the PodMonitor
+    """
     evaluate: Duration
+    """How often rules are evaluated, and how often the analysis asks.
+
+    Example: 15s
+    Rendered: `interval` of the rule group and of the analysis
+    """
     rule_labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
+    """Labels by which the Prometheus operator finds PrometheusRules and PodMonitors.
+
+    Example: {release: main}
+    Rendered: `metadata.labels` of both
+    """
 
 
 class Alerts(Model):
     """Labels on every alert, Alertmanager's group wait, and where the runbooks are published."""
 
     labels: dict[LabelName, Line] = Field(default_factory=dict)
+    """Labels that every alert carries, for Alertmanager to route by.
+
+    Example: {cluster: prod-eu-1}
+    Rendered: `labels` of each alert
+    """
     group_wait: Duration = Field(default=Duration.parse("30s"), validate_default=False)
+    """How long Alertmanager waits before it sends the first notification of a group: the `group_wait` of its route.
+
+    Example: 10s
+    """
     runbooks: HttpUrl | None = None
+    """Where the folder `rendered/` is published for people; alerts link to the RUNBOOK.md in it.
+
+    Example: https://runbooks.example.com/mrc
+    Rendered: `runbook_url` of each alert
+    """
 
 
 class Limits(Model):
     """What the environment's owners demand; a policy may only be stricter."""
 
     first_traffic: Share | None = None
+    """The largest share of the traffic that a policy may give to its first stage.
+
+    Example: 5%
+    """
     approval: bool = False
+    """Whether each rollout must wait for a person before it takes all of the traffic.
+
+    Example: true
+    """
     validated: bool = False
+    """Whether a version needs a verdict `validated` before it serves or is fallen back to.
+
+    Example: true
+    """
     retained: Positive = Positive(3)
+    """How many versions Argo may go back to without running the stages again, and which nobody may remove.
+
+    Example: 3
+    Rendered: `rollbackWindow.revisions` of the Rollout
+    """
     guardrails: list[Name | str] = Field(default_factory=list)
+    """Metrics of the catalogue on which each policy must have a guardrail that rolls back, with a limit that holds
+    alone (`max` or `min`).
+
+    Example: [error_ratio, latency_p99]
+    """
 
 
 class EnvironmentSpec(Model):
+    """What the cluster's owners say of it."""
+
     cluster: DnsLabel
+    """The name of the cluster, for people.
+
+    Example: prod-eu-1
+    Rendered: the runbook
+    """
     namespace: DnsLabel
+    """The namespace of everything that is rendered for this environment.
+
+    Example: models
+    Rendered: `metadata.namespace` of every object
+    """
     router: Router
     pods: Pods
     prometheus: Prometheus

@@ -21,7 +21,17 @@ class Serve(Model):
     """The one line that a promotion or a rollback changes."""
 
     version: Positive
+    """The version that serves.
+
+    Example: 42
+    Rendered: the pod template of the Rollout
+    """
     fallback: Positive | None = None
+    """The version that a rollback brings back. Only the first version of a model has none.
+
+    Example: 41
+    Rendered: the comparison with stable; the runbook; the advice of alerts
+    """
 
     @model_validator(mode="after")
     def _differ(self) -> "Serve":
@@ -36,8 +46,23 @@ class Step(Model):
     """A share of the traffic for a time, or the wait for a group's approval."""
 
     traffic: Share | None = None
+    """The share of the traffic that the new version gets: a whole percentage from 1% to 99%.
+
+    Example: 5%
+    Rendered: `setWeight` of a step of the Rollout
+    """
     for_: Duration | None = Field(default=None, alias="for")
+    """How long the share stays before the next stage.
+
+    Example: 30m
+    Rendered: `pause.duration` of a step of the Rollout
+    """
     approval: Group | None = None
+    """The Kubernetes group that may end this stage. The share of the stage before it stays.
+
+    Example: fraud-leads
+    Rendered: a pause without end in the Rollout; the Role and RoleBinding in approval.yaml
+    """
 
     @model_validator(mode="after")
     def _one(self) -> "Step":
@@ -61,17 +86,54 @@ class PolicyEnvironment(Model):
 
     serve: Serve
     replicas: Positive
+    """How many pods serve the model.
+
+    Example: 8
+    Rendered: `replicas` of the Rollout
+    """
     expected_traffic: Rate
+    """How many requests the model gets in all: what stages, samples and detection are judged with.
+
+    Example: 200/s
+    Rendered: the runbook
+    """
     canary: list[Step] = Field(min_length=1, max_length=50)
+    """The stages of a rollout, in their order: shares of the traffic that grow, and approvals.
+
+    Example: [{traffic: 5%, for: 30m}, {approval: fraud-leads}, {traffic: 50%, for: 30m}]
+    Rendered: `strategy.canary.steps` of the Rollout
+    """
     bake: Duration
+    """How long the new version has all of the traffic before it is promoted. Until then Argo still aborts at once.
+    `0s` leaves the bake out.
+
+    Example: 2h
+    Rendered: the last two steps of the Rollout: weight 100, and a pause
+    """
     warm: Duration | None = None
+    """How long the fallback keeps running after the promotion, so that going back only moves traffic. Without it, the
+    fallback starts cold.
+
+    Example: 24h
+    Rendered: `scaleDownDelaySeconds` of the Rollout
+    """
 
 
 class WorseThanStable(Model):
     """How much worse than the fallback's own value is tolerated: stable + relative x stable + absolute."""
 
     relative: Share | None = None
+    """A tolerance as a share of the stable version's value.
+
+    Example: 10%
+    Rendered: `mrc:guardrail:limit`
+    """
     absolute: Threshold | None = None
+    """A tolerance in the metric's unit, added to the stable version's value.
+
+    Example: 5ms
+    Rendered: `mrc:guardrail:limit`
+    """
 
     @model_validator(mode="after")
     def _some(self) -> "WorseThanStable":
@@ -83,23 +145,96 @@ class WorseThanStable(Model):
 class Guardrail(Model):
     """A metric, a comparison, a tier and an action.
 
-    `window`, `minSamples` and `action` follow the tier unless given: see the reference of guardrails.
+    `window`, `minSamples` and `action` follow the tier unless given.
     """
 
     metric: MetricName | None = None
+    """A metric of the catalogue that the router, the runtime or kube-state-metrics measures.
+
+    Example: latency_p99
+    Rendered: `mrc:guardrail:value`
+    """
     promql: PromQL | None = None
+    """The team's own expression, in place of a metric. It yields a value by `model` and `version`.
+
+    Example: sum by (model, version) (rate(fraud_refused_total[5m]))
+    Rendered: `mrc:guardrail:value`
+    """
     samples: PromQL | None = None
+    """How many observations the expression rests on, by `model` and `version`. Goes with `promql`.
+
+    Example: sum by (model, version) (increase(fraud_scored_total[5m]))
+    Rendered: `mrc:guardrail:samples`
+    """
     unit: Unit | None = None
+    """The unit of the expression, in which limits are read; `number` without it. Goes with `promql`.
+
+    Example: ratio
+    """
     worse: Literal["higher", "lower"] | None = None
+    """Which direction is worse. Goes with `promql` and `worseThanStable`.
+
+    Example: higher
+    """
     max: Threshold | None = None
+    """The version is worse above this.
+
+    Example: 250ms
+    Rendered: `mrc:guardrail:limit`
+    """
     min: Threshold | None = None
+    """The version is worse below this.
+
+    Example: 99%
+    Rendered: `mrc:guardrail:limit`
+    """
     worse_than_stable: WorseThanStable | None = None
+    """The version is worse when it is worse than the fallback's own value of the same moment by more than this. It says
+    nothing after the promotion, when nothing else is left to compare with.
+
+    Example: {relative: 10%, absolute: 5ms}
+    Rendered: `mrc:guardrail:limit`
+    """
     absent: Literal[True] | None = None
+    """The version is worse when samples that came within the last day do not come any more.
+
+    Example: true
+    Rendered: `mrc:guardrail:value`, which is 1 when they are gone
+    """
     tier: Tier = "short"
+    """How fast it must be seen: `immediate` for hard failures, `short` for anomalies over minutes, `trend` for hours to
+    days. The tier gives window, samples and action, unless they are written.
+
+    Example: immediate
+    Rendered: the label `tier` of the alerts
+    """
     window: Duration | None = None
+    """Over how long the value is taken. Without it: 2m for `immediate`, 5m for `short`, 6h for `trend`.
+
+    Example: 10m
+    Rendered: the ranges of the queries in rules.yaml
+    """
     min_samples: Positive | None = None
+    """How many observations a verdict needs; below, there is none. Without it: 20 for `immediate`, 100 for `short`,
+    1000 for `trend`, or what the catalogue says of the metric.
+
+    Example: 500
+    Rendered: the verdict in rules.yaml
+    """
     action: Action | None = None
+    """What follows when the version is worse: `rollback`, `page` or `ticket`. Without it: `rollback`, and `page` for
+    `trend`.
+
+    Example: page
+    Rendered: the AnalysisTemplate, for `rollback`; the label `mrc_action` of the alerts
+    """
     on_missing: OnMissing = "pause"
+    """What follows when there is no verdict. `pause` pauses the rollout, and pages after it; `rollback` takes it for
+    worse; `ignore` goes on.
+
+    Example: pause
+    Rendered: the conditions of the AnalysisTemplate; the alert ModelTelemetryMissing
+    """
 
     @model_validator(mode="after")
     def _consistent(self) -> "Guardrail":
@@ -122,12 +257,30 @@ class Guardrail(Model):
 
 
 class PolicyMetadata(Metadata):
+    """Which model, and whose it is."""
+
     team: Name
+    """The team that owns the model and its policy.
+
+    Example: risk
+    Rendered: the label `mrc.dev/team`; the label `team` of the alerts
+    """
 
 
 class PolicySpec(Model):
+    """Where the model serves, and what counts as worse."""
+
     environments: dict[Name, PolicyEnvironment] = Field(min_length=1)
+    """The environments in which the model serves, by name. Each says everything for itself.
+
+    Rendered: `rendered/<environment>/<model>/`
+    """
     guardrails: dict[Name, Guardrail] = Field(min_length=1)
+    """What counts as worse, in every environment, by name.
+
+    Example: {errors: {metric: error_ratio, max: 1%, tier: immediate}}
+    Rendered: rules.yaml, analysis.yaml and rules.test.yaml
+    """
 
 
 class RolloutPolicy(Envelope):

@@ -11,8 +11,19 @@ Revision = Annotated[str, *_text(r"[A-Za-z0-9][A-Za-z0-9._/-]*", "a git branch s
 
 
 class RepositorySpec(Model):
+    """Which mrc, and compared with what."""
+
     mrc: VersionPin
+    """The version of mrc that renders this tree; `*` stands for any number. Another version refuses to work:
+    it might render other bytes, and a fallback that is rendered otherwise is not restorable.
+
+    Example: 0.1.*
+    """
     base: Revision = "origin/main"
+    """The branch that `mrc check` compares with unless `--base` names another revision.
+
+    Example: origin/main
+    """
 
 
 class Repository(Envelope):

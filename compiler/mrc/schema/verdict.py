@@ -14,20 +14,52 @@ class Validated(Model):
     """A person vouches for the version."""
 
     by: Line
+    """Who says so: a person's address, or mrc.
+
+    Example: fraud-review@example.com
+    """
     at: Timestamp
+    """When, in UTC.
+
+    Example: 2026-10-04T09:12:00Z
+    """
 
 
 class Rejected(Model):
     """The version was found unfit; the environment is the key above."""
 
     by: Line
+    """Who says so: a person's address, or mrc.
+
+    Example: fraud-review@example.com
+    """
     at: Timestamp
+    """When, in UTC.
+
+    Example: 2026-10-04T09:12:00Z
+    """
     reason: Line
+    """What was seen, in a line.
+
+    Example: twice the errors of 41 at night
+    """
 
 
 class VerdictSpec(Model):
+    """What was found."""
+
     validated: Validated | None = None
+    """Who vouches for the version, and since when. Environments may demand it.
+
+    Example: {by: fraud-review@example.com, at: 2026-10-04T09:12:00Z}
+    Rendered: the runbook
+    """
     rejected: dict[Name, Rejected] = Field(default_factory=dict)
+    """Environments in which the version was found unfit. It cannot serve there, and cannot be fallen back to there.
+
+    Example: {production: {by: ana@example.com, at: 2026-10-05T08:00:00Z, reason: twice the errors at night}}
+    Rendered: the runbook
+    """
 
     @model_validator(mode="after")
     def _says_something(self) -> "VerdictSpec":
