@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help venv tools test demo format cases schemas lock
+.PHONY: help venv tools test demo format cases schemas lock benchmark
 MAKEFLAGS += --no-print-directory
 
 # The newest Python that is called so; `make PYTHON=... venv` names another one (3.11 or newer).
@@ -66,6 +66,9 @@ demo: venv ## Check and render the example fleet, in a temporary folder
 format: venv ## Format the code, and repair what can be repaired
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+benchmark: venv ## Compare mrc render with helm template and kubectl kustomize, on the same fleets
+	@$(BIN)/python benchmarks/run.py
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --no-header --no-annotate $(UPGRADE) --extra s3 pyproject.toml

@@ -8,6 +8,7 @@ from decimal import Decimal
 from mrc.schema.units import Duration, plain
 
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_ESCAPED = re.compile(r'[\\"\n\r\t]')
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ Match = str | Regex
 
 def quote(text: str) -> str:
     """A PromQL string literal."""
-    return '"' + "".join(_ESCAPES.get(char, char) for char in text) + '"'
+    return '"' + _ESCAPED.sub(lambda match: _ESCAPES[match[0]], text) + '"'
 
 
 def one_of(values: list[str]) -> Match:

@@ -6,12 +6,13 @@ Values are data. A template holds text and loops; what to write is decided in co
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
 
+from mrc import cache as cached
 from mrc.render.artifact import MARK
 from mrc.schema.units import plain
 
@@ -39,14 +40,19 @@ def yaml_scalar(value: object) -> str:
     """One YAML scalar that YAML 1.1 and 1.2 read as this value."""
     if isinstance(value, Raw):
         return str(value)
+    if isinstance(value, str):
+        return _yaml_text(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
         return str(int(value))
     if isinstance(value, Decimal):
         return plain(value)
-    if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} is no YAML scalar")
+    raise TypeError(f"{type(value).__name__} is no YAML scalar")
+
+
+@lru_cache(maxsize=4096)
+def _yaml_text(value: str) -> str:
     if _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
         return value
     return yaml_quoted(value)
@@ -124,6 +130,7 @@ _FORMATS: dict[str, tuple[Callable[[object], str], dict[str, Callable[..., Any]]
 @cache
 def _environment(suffix: str) -> Environment:
     finalize, filters = _FORMATS[suffix]
+    kept = cached.folder()  # compiling the templates costs a run more than rendering one model
     environment = Environment(
         loader=FileSystemLoader(template_folder()),
         undefined=StrictUndefined,
@@ -131,6 +138,7 @@ def _environment(suffix: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        bytecode_cache=FileSystemBytecodeCache(str(kept)) if kept else None,
         autoescape=False,  # noqa: S701  finalize quotes for the format at hand, none of which is HTML
     )
     environment.filters = filters

@@ -1,0 +1,41 @@
+"""The user's cache folder: what can be made anew at any time, kept outside of every repository."""
+
+import hashlib
+import os
+import stat
+import sys
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def fingerprint() -> str:
+    """What the output depends on besides the input: mrc's own files, Python, and the packages beside it."""
+    digest = hashlib.sha256(f"{sys.version}\0".encode())
+    package = Path(__file__).parent
+    folders = [package, package.parents[1] / "templates"]  # inside the wheel, templates are part of the package
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if path.suffix != ".pyc" and path.is_file():
+                digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
+    for entry in map(Path, sys.path):
+        if entry.name == "site-packages" and entry.is_dir():
+            digest.update("\0".join(sorted(each.name for each in entry.glob("*.dist-info"))).encode())
+    return digest.hexdigest()[:20]
+
+
+@cache
+def folder() -> Path | None:
+    """A folder of this user's alone, for this very mrc; None where there can be none."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    if not base.is_absolute():
+        return None
+    path = base / "mrc" / fingerprint()
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = path.lstat()
+    except OSError:
+        return None
+    # What lies here is trusted: nobody else may have put it there.
+    private = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
+    return path if private and os.access(path, os.W_OK) else None
