@@ -9,8 +9,8 @@ from judges import argo, kubernetes, kustomize, pbtxt, prometheus, promtool
 
 RENDERED = Path(__file__).parents[1] / "rendered"
 FOLDERS = sorted(path for path in RENDERED.glob("*/*") if path.is_dir())
-# Without a router, and with the guardrails that the example fleet does not use.
-WITHOUT_ROUTER = Path(__file__).parent / "cases" / "render-without-router" / "out" / "staging" / "hello-model"
+# Every strategy, every router and the guardrails that the example fleet does not use.
+CASES = sorted(path for path in (Path(__file__).parent / "cases").glob("render-*/out/*/*") if path.is_dir())
 
 
 def objects(folder: Path) -> list[dict[str, Any]]:
@@ -28,7 +28,12 @@ def test_the_fleet_is_rendered() -> None:
     assert len(FOLDERS) == 6
 
 
-@pytest.mark.parametrize("folder", [*FOLDERS, WITHOUT_ROUTER], ids=lambda path: f"{path.parent.name}-{path.name}")
+def called(folder: Path) -> str:
+    case = folder.parents[2].name if folder in CASES else "fleet"
+    return f"{case}-{folder.parent.name}-{folder.name}"
+
+
+@pytest.mark.parametrize("folder", [*FOLDERS, *CASES], ids=called)
 class TestFolder:
     def test_prometheus_rules_are_clean(self, folder: Path) -> None:
         assert promtool.check_rules([folder / "rules.yaml"]) == []

@@ -83,6 +83,16 @@ class Guardrail:
         """Whether only the served version has a verdict: the comparison says nothing of another one."""
         return not isinstance(self.comparison, Bound)
 
+    @property
+    def compares(self) -> bool:
+        """Whether it needs a stable version that answers at the same time."""
+        return isinstance(self.comparison, WorseThanStable)
+
+    @property
+    def of_pods(self) -> bool:
+        """Whether the samples are pods, which are there without any request."""
+        return self.metric is not None and self.metric.crash
+
 
 @dataclass(frozen=True)
 class Watched:

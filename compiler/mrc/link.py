@@ -5,6 +5,7 @@ A release is policy x version x environment: all that a target needs to render o
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
 from mrc import catalogue, modelconfig, promql
 from mrc.catalogue import Scope
@@ -91,6 +92,7 @@ class Release:
     retained: tuple[Version, ...]
     verdicts: dict[int, Verdict]
     guardrails: tuple[Guardrail, ...]
+    side_effects: Literal["none"] | None
 
     @property
     def environment_name(self) -> str:
@@ -239,6 +241,7 @@ def _release(
         retained=tuple(versions[number] for number in sorted(versions)),
         verdicts={number: verdict for number, (_, verdict) in sorted(model.verdicts.items())},
         guardrails=tuple(guardrail for guardrail in guardrails if guardrail is not None),
+        side_effects=rollout_policy.spec.side_effects,
     )
 
 

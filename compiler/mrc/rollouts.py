@@ -38,10 +38,15 @@ class Stage:
 
 
 def stages(release: Release) -> list[Stage]:
-    """The phases of a rollout of this release. An approval holds the share of the stage before it."""
+    """The phases of a rollout of this release.
+
+    An approval holds the share of the stage before it; the mirror of a shadow stays on through those that follow it.
+    """
     policy, path = release.policy, release.path
     found: list[Stage] = []
     share = NOTHING
+    if policy.shadow is not None:
+        found.append(Stage("shadow", policy.shadow.traffic, policy.shadow.for_, (*path, "shadow")))
     for index, step in enumerate(policy.canary):
         place = (*path, "canary", index)
         if step.traffic is not None:
@@ -49,6 +54,11 @@ def stages(release: Release) -> list[Stage]:
             found.append(Stage("traffic", share, step.for_, place))
         else:
             found.append(Stage("approval", share, None, place, step.approval))
+    if policy.blue_green is not None:
+        found.append(Stage("preview", NOTHING, policy.blue_green.preview.for_, (*path, "blueGreen", "preview")))
+        if policy.blue_green.approval is not None:
+            place = (*path, "blueGreen", "approval")
+            found.append(Stage("approval", NOTHING, None, place, policy.blue_green.approval))
     if policy.bake:
         found.append(Stage("bake", EVERYTHING, policy.bake, (*path, "bake")))
     if policy.warm is not None:

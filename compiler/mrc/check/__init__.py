@@ -1,12 +1,12 @@
 """What is wrong with a fleet that parses and links. One theme a file; no rule renders."""
 
-from mrc.check import history, limits, safety, verdicts
+from mrc.check import history, limits, safety, strategies, verdicts
 from mrc.check.history import Base
 from mrc.diagnostics import Diagnostic, Rule
 from mrc.link import Fleet
 from mrc.tree import Tree
 
-RULES: tuple[Rule, ...] = (*safety.RULES, *verdicts.RULES, *limits.RULES, *history.RULES)
+RULES: tuple[Rule, ...] = (*safety.RULES, *strategies.RULES, *verdicts.RULES, *limits.RULES, *history.RULES)
 
 # A guardrail that did not link would be reported again as one that is missing.
 MISSING_GUARDRAIL = frozenset(rule.code for rule in (safety.NO_HARD, safety.NO_CRASHES, limits.MISSING_GUARDRAIL))
@@ -17,6 +17,7 @@ def check(fleet: Fleet, tree: Tree, base: Base | None) -> list[Diagnostic]:
     found: list[Diagnostic] = []
     for release in fleet.releases:
         found += safety.check(release)
+        found += strategies.check(release)
         found += verdicts.check(release)
         found += limits.check(release)
     if base is not None:

@@ -2,6 +2,7 @@
 
 from mrc.diagnostics import Diagnostic, error
 from mrc.link import Release
+from mrc.rollouts import stages
 
 TOO_MUCH = error(
     "MRC321", "the first stage is larger than the environment allows",
@@ -26,16 +27,15 @@ def check(release: Release) -> list[Diagnostic]:
     """Findings about one release against its environment's limits."""
     found: list[Diagnostic] = []
     limits, where = release.environment.spec.limits, release.environment_name
-    document, path, canary = release.policy_document, release.path, release.policy.canary
-    shares = [(index, step.traffic) for index, step in enumerate(canary) if step.traffic is not None]
-    if limits.first_traffic is not None:
-        index, first = shares[0] if shares else (0, None)
-        if first is None or first > limits.first_traffic:
-            said = f"the first stage has {first}" if first is not None else "there is no stage before all traffic"
-            message = f"{said}; {where} allows at most {limits.first_traffic}"
-            found.append(document.report(TOO_MUCH, (*path, "canary", index, "traffic"), message))
-    if limits.approval and not any(step.approval for step in canary):
-        found.append(document.report(NO_APPROVAL, (*path, "canary"), f"{where} demands an approval"))
+    document, path = release.policy_document, release.path
+    strategy = "blueGreen" if release.policy.blue_green is not None else "canary"
+    first = next((stage for stage in stages(release) if stage.kind == "traffic"), None)
+    if limits.first_traffic is not None and (first is None or first.share > limits.first_traffic):
+        said = f"the first stage has {first.share}" if first is not None else "there is no stage before all traffic"
+        place = (*first.path, "traffic") if first is not None else (*path, strategy)
+        found.append(document.report(TOO_MUCH, place, f"{said}; {where} allows at most {limits.first_traffic}"))
+    if limits.approval and not any(stage.kind == "approval" for stage in stages(release)):
+        found.append(document.report(NO_APPROVAL, (*path, strategy), f"{where} demands an approval"))
     bound = {
         guardrail.metric.name
         for guardrail in release.guardrails

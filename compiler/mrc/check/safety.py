@@ -1,5 +1,6 @@
 """Is there a way back, and does something automatic watch for hard failures?"""
 
+from mrc import routers
 from mrc.diagnostics import Diagnostic, error, warning
 from mrc.link import Release
 from mrc.read import Path
@@ -29,21 +30,21 @@ SHRINKING = error(
 )  # fmt: skip
 NOT_WARM = error(
     "MRC305", "warm needs a traffic router",
-    reason="Without a router Argo weighs by the number of pods: it keeps no old ReplicaSet running after the "
+    reason="Without a router a canary is weighed by the number of pods: Argo keeps no old ReplicaSet running after the "
     "promotion, and the delay is refused.",
-    hint="remove warm, or use an environment with the router istio",
+    hint="remove warm, use blueGreen, or use an environment with a traffic router",
     source="https://argo-rollouts.readthedocs.io/en/stable/features/scaledown-aborted-rs/",
 )  # fmt: skip
 TOO_FINE = error(
     "MRC306", "a share that the replicas cannot make",
     reason="Without a router a share of the traffic is a share of the pods: 1% of 4 pods is one pod, a quarter.",
-    hint="use a larger share, more replicas, or an environment with the router istio",
+    hint="use a larger share, more replicas, or an environment with a traffic router",
     source="https://argo-rollouts.readthedocs.io/en/stable/features/canary/",
 )  # fmt: skip
 COLD_BAKE = warning(
     "MRC307", "going back from the bake is a cold start",
     reason="Without a router the old pods are gone at weight 100: an abort starts them anew.",
-    hint="count on the start-up time, or use an environment with the router istio",
+    hint="count on the start-up time, or use an environment with a traffic router",
 )  # fmt: skip
 RULES = (NO_HARD, NO_CRASHES, NO_FALLBACK, SHRINKING, NOT_WARM, TOO_FINE, COLD_BAKE)
 
@@ -69,6 +70,7 @@ def _stages(release: Release) -> list[Diagnostic]:
     found: list[Diagnostic] = []
     document, path, policy = release.policy_document, release.path, release.policy
     before: Share | None = None
+    weighted = routers.can(release.environment.spec.router.kind, "weights")
     for index, step in enumerate(policy.canary):
         if step.traffic is None:
             continue
@@ -76,12 +78,13 @@ def _stages(release: Release) -> list[Diagnostic]:
         if before is not None and step.traffic <= before:
             found.append(document.report(SHRINKING, place, f"{step.traffic} comes after {before}"))
         before = step.traffic
-        if release.environment.spec.router.kind == "none" and step.traffic * policy.replicas < 1:
+        if not weighted and step.traffic * policy.replicas < 1:
             message = f"{step.traffic} of {policy.replicas} pods is less than one pod"
             found.append(document.report(TOO_FINE, place, message))
-    if release.environment.spec.router.kind == "none":
+    if not weighted and policy.blue_green is None:
         if policy.warm is not None:
-            message = f"{release.environment_name} has no traffic router (router: none); istio keeps a version warm"
+            able = routers.those_that("weights")
+            message = f"{release.environment_name} has no traffic router (router: none); {able} can keep a version warm"
             found.append(document.report(NOT_WARM, (*path, "warm"), message))
         if policy.bake:
             found.append(document.report(COLD_BAKE, (*path, "bake"), "bake without a traffic router"))

@@ -2,14 +2,20 @@
 
 from mrc.link import Release
 from mrc.render.artifact import Artifact
-from mrc.render.common import canary_service, object_labels, selector, stable_service
+from mrc.render.common import canary_service, object_labels, preview_service, selector, stable_service
 from mrc.render.engine import fill
+from mrc.rollouts import stages
 
 
 def services(release: Release) -> list[Artifact]:
-    """The model's own Service, and with a router those that Argo points at stable and canary."""
+    """The model's own Service, and those that Argo points at one side: preview, or with a router stable and canary.
+
+    Blue-green switches the model's own Service, so that clients need to know no other name.
+    """
     names = [release.model]
-    if release.environment.spec.router.kind != "none":
+    if release.policy.blue_green is not None:
+        names.append(preview_service(release))
+    elif release.environment.spec.router.kind != "none":
         names += [stable_service(release), canary_service(release)]
     text = fill(
         "argo/services.yaml",
@@ -24,7 +30,7 @@ def services(release: Release) -> list[Artifact]:
 
 def approval(release: Release) -> list[Artifact]:
     """Role and RoleBinding of the groups that approve; nothing where no stage asks."""
-    groups = sorted({step.approval for step in release.policy.canary if step.approval is not None})
+    groups = sorted({stage.group for stage in stages(release) if stage.group is not None})
     if not groups:
         return []
     text = fill(

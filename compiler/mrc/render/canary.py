@@ -10,14 +10,32 @@ from mrc.render.common import canary_service, stable_service
 from mrc.render.engine import fill
 from mrc.rollouts import stages
 
+MIRROR = "shadow"
+# Requests for an answer, and not those for readiness or metadata: gRPC calls are POSTs as well.
+_MIRRORED = {"http": "/v2/models/", "grpc": "/inference.GRPCInferenceService/Model"}
+
 
 def steps(release: Release) -> list[dict[str, Any]]:
-    """Argo's steps: weight and pause a stage, a pause without end an approval, and the bake at weight 100."""
+    """Argo's steps: weight and pause a stage, a pause without end an approval, and the bake at weight 100.
+
+    The mirror of a shadow stays on until the first share of the traffic, so that whoever approves in between still
+    sees what the new version makes of it.
+    """
     found: list[dict[str, Any]] = []
+    mirrored = False
     for stage in stages(release):
         match stage.kind:
+            case "shadow":
+                assert stage.length is not None
+                share = int(stage.share.percent)
+                # As many pods as the copies need: fewer would fail of the load, not of the model.
+                found += [{"scale": share}, {"mirror": share}, {"duration": f"{stage.length.seconds}s"}]
+                mirrored = True
             case "traffic" | "bake":
                 assert stage.length is not None
+                if mirrored:
+                    found += [{"mirror": None}, {"scale": None}]
+                    mirrored = False
                 found += [{"weight": int(stage.share.percent)}, {"duration": f"{stage.length.seconds}s"}]
             case "approval":
                 found.append({"group": stage.group})
@@ -26,21 +44,27 @@ def steps(release: Release) -> list[dict[str, Any]]:
 
 def first_watched(found: list[dict[str, Any]]) -> int | None:
     """The index of the step after the first one that gives the new version something to answer."""
-    return next((index + 1 for index, step in enumerate(found) if "weight" in step), None)
+    return next((index + 1 for index, step in enumerate(found) if "weight" in step or "mirror" in step), None)
 
 
 def strategy(release: Release, *, analysed: bool) -> str:
     """What stands below `strategy:`; `analysed` says whether there is an AnalysisTemplate to name."""
     policy = release.policy
-    routing = None
+    routing = mirror = None
     if release.environment.spec.router.istio is not None:
         routing = {"name": release.model, "routes": ["grpc", "http"]}
+    if policy.shadow is not None and routing is not None:
+        # Argo mirrors to the port of the first route that it is told of.
+        protocol = policy.shadow.protocol
+        routing["routes"] = [protocol, *(route for route in routing["routes"] if route != protocol)]
+        mirror = {"name": MIRROR, "path": _MIRRORED[protocol]}
     found = steps(release)
     starting_step = first_watched(found)
     return fill(
         "argo/canary.yaml",
         model=release.model,
         routing=routing,
+        mirror=mirror,
         canary_service=canary_service(release),
         stable_service=stable_service(release),
         warm_seconds=policy.warm.seconds if policy.warm is not None else None,

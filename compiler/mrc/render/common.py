@@ -17,6 +17,11 @@ def canary_service(release: Release) -> str:
     return f"{release.model}-canary"
 
 
+def preview_service(release: Release) -> str:
+    """The Service that Argo points at the new side of a blue-green rollout."""
+    return f"{release.model}-preview"
+
+
 def selector(release: Release) -> dict[str, str]:
     """The pods of a model, of every version."""
     return {labels.MODEL: release.model}

@@ -3,10 +3,19 @@
 Host-level is preferred over subsets: https://argo-rollouts.readthedocs.io/en/stable/features/traffic-management/istio/
 """
 
+from typing import Any
+
 from mrc.link import Release
 from mrc.render.artifact import Artifact
 from mrc.render.common import GRPC_PORT, HTTP_PORT, canary_service, object_labels, stable_service
 from mrc.render.engine import fill
+
+
+def _shares(release: Release) -> list[dict[str, Any]]:
+    """The Services of a route with the weights outside a rollout. Blue-green switches the Service, not the route."""
+    if release.policy.blue_green is not None:
+        return [{"service": release.model, "weight": 100}]
+    return [{"service": stable_service(release), "weight": 100}, {"service": canary_service(release), "weight": 0}]
 
 
 def render(release: Release) -> list[Artifact]:
@@ -29,7 +38,7 @@ def render(release: Release) -> list[Artifact]:
             {"name": "grpc", "port": GRPC_PORT, "grpc": True},
             {"name": "http", "port": HTTP_PORT, "grpc": False},
         ],
-        stable_service=stable_service(release),
-        canary_service=canary_service(release),
+        weighted=release.policy.blue_green is None,
+        shares=_shares(release),
     )
     return [Artifact(f"{release.folder}/virtualservice.yaml", text)]

@@ -5,7 +5,7 @@ What makes going back a routing change: https://argo-rollouts.readthedocs.io/en/
 
 from mrc.link import Release
 from mrc.promql import indent
-from mrc.render import canary, pod
+from mrc.render import bluegreen, canary, pod
 from mrc.render.artifact import Artifact
 from mrc.render.common import object_labels, selector
 from mrc.render.engine import Raw, fill
@@ -16,6 +16,7 @@ HISTORY = 10  # ReplicaSets that Argo keeps; more than any rollback window needs
 def render(release: Release, *, analysed: bool) -> list[Artifact]:
     """rollout.yaml; `analysed` says whether there is an AnalysisTemplate to name."""
     environment, version = release.environment.spec, release.version
+    strategy = canary.strategy if release.policy.blue_green is None else bluegreen.strategy
     retained = int(environment.limits.retained)
     text = fill(
         "argo/rollout.yaml",
@@ -27,7 +28,7 @@ def render(release: Release, *, analysed: bool) -> list[Artifact]:
         revision_history_limit=max(HISTORY, retained),
         rollback_revisions=retained,
         progress_deadline_seconds=version.object.spec.startup.seconds + 60,
-        strategy=Raw(indent(canary.strategy(release, analysed=analysed).rstrip("\n"), 4)),
+        strategy=Raw(indent(strategy(release, analysed=analysed).rstrip("\n"), 4)),
         pod=Raw(indent(pod.template(release, version).rstrip("\n"), 4)),
     )
     return [Artifact(f"{release.folder}/rollout.yaml", text)]

@@ -3,11 +3,12 @@
 from fractions import Fraction
 from typing import Any
 
+from mrc import routers
 from mrc.guardrail import TIERS, Guardrail, limit_in_words
 from mrc.link import Release, Version
 from mrc.render.artifact import Artifact
 from mrc.render.engine import fill
-from mrc.rollouts import active
+from mrc.rollouts import Stage, active, stages
 
 _ACTIONS = {
     "rollback": "Argo aborts during the rollout; after it, an alert asks for the rollback",
@@ -29,7 +30,8 @@ def render(release: Release) -> list[Artifact]:
         version=release.version.number,
         fallback=release.fallback.number if release.fallback else None,
         warm=str(release.policy.warm) if release.policy.warm is not None else None,
-        routed=release.environment.spec.router.kind != "none",
+        blue_green=release.policy.blue_green is not None,
+        routed=routers.can(release.environment.spec.router.kind, "weights"),
         stages=_stages(release),
         guardrails=[_guardrail(guardrail) for guardrail in watching],
         idle=[guardrail.name for guardrail in release.guardrails if guardrail not in watching],
@@ -39,21 +41,30 @@ def render(release: Release) -> list[Artifact]:
 
 
 def _stages(release: Release) -> list[dict[str, str]]:
+    """What users and the new version get in each phase before the promotion."""
     traffic = release.policy.expected_traffic.per_second
     found = []
-    for step in release.policy.canary:
-        if step.traffic is not None:
-            share = Fraction(step.traffic)
-            found.append({"what": f"{step.traffic} of the traffic", "long": f"for {step.for_}",
-                          "sees": _per_second(share * traffic)})  # fmt: skip
-        else:
-            found.append(
-                {"what": f"approval by {step.approval}", "long": "until a person promotes", "sees": "as before"}
-            )
-    if release.policy.bake:
-        found.append({"what": "bake: all traffic, not promoted", "long": f"for {release.policy.bake}",
-                      "sees": _per_second(traffic)})  # fmt: skip
+    for stage in stages(release):
+        sees = _per_second(Fraction(stage.share) * traffic)
+        match stage.kind:
+            case "shadow":
+                what, sees = f"shadow: copies of {stage.share} of the requests", f"{sees}, no user its answers"
+            case "preview":
+                what, sees = "preview: beside the active side", "what testers send"
+            case "traffic":
+                what = f"{stage.share} of the traffic"
+            case "approval":
+                what, sees = f"approval by {stage.group}", "as before"
+            case "bake":
+                what = "bake: all traffic, not promoted"
+            case "warm":
+                continue  # said above the table, with what it means for going back
+        found.append({"what": what, "long": _long(stage), "sees": sees})
     return found
+
+
+def _long(stage: Stage) -> str:
+    return f"for {stage.length}" if stage.length is not None else "until a person promotes"
 
 
 def _per_second(rate: Fraction) -> str:

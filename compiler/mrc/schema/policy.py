@@ -81,6 +81,76 @@ class Step(Model):
         return self
 
 
+class Shadow(Model):
+    """Copies of a share of the requests go to the new version before anybody gets its answers.
+
+    A router mirrors one protocol at a time: over HTTP unless `protocol` says gRPC.
+    """
+
+    traffic: Share
+    """How many of the requests are copied, as a whole percentage.
+
+    Example: 100%
+    Rendered: `setMirrorRoute.percentage` and `setCanaryScale.weight` of the Rollout
+    """
+    for_: Duration = Field(alias="for")
+    """How long, before the first stage of the canary.
+
+    Example: 30m
+    Rendered: a `pause` of the Rollout
+    """
+    protocol: Literal["http", "grpc"] = "http"
+    """Which requests are copied: Argo mirrors to one port.
+
+    Example: grpc
+    Rendered: `setMirrorRoute.match` of the Rollout
+    """
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Shadow":
+        if self.traffic.percent != int(self.traffic.percent) or self.traffic.percent < 1:
+            raise PydanticCustomError(
+                "shadow_share",
+                "{share} cannot be mirrored: write a whole percentage from 1% to 100%",
+                {"share": str(self.traffic)},
+            )
+        return self
+
+
+class Preview(Model):
+    """The new version beside the active one, for a time and with as many pods; all of them unless given."""
+
+    for_: Duration = Field(alias="for")
+    """How long the new version is watched beside the active one before anybody meets it.
+
+    Example: 30m
+    Rendered: `count` of the metrics in `<model>-preview`, the AnalysisTemplate before the promotion
+    """
+    replicas: Positive | None = None
+    """How many pods the preview has; as many as the model has, unless given.
+
+    Example: 2
+    Rendered: `previewReplicaCount` of the Rollout
+    """
+
+
+class BlueGreen(Model):
+    """All traffic at once, after a preview without users and, where it is asked for, a group's approval."""
+
+    preview: Preview
+    """The new version beside the active one, reached by the Service `<model>-preview` alone.
+
+    Example: {for: 30m, replicas: 2}
+    Rendered: `previewService` and `prePromotionAnalysis` of the Rollout
+    """
+    approval: Group | None = None
+    """The Kubernetes group whose members may let the switch happen; without it, it happens after the preview.
+
+    Example: fraud-leads
+    Rendered: `autoPromotionEnabled: false`, and the Role by which the group may promote
+    """
+
+
 class PolicyEnvironment(Model):
     """Everything that varies by environment; nothing is merged or inherited."""
 
@@ -97,18 +167,30 @@ class PolicyEnvironment(Model):
     Example: 200/s
     Rendered: the runbook
     """
-    canary: list[Step] = Field(min_length=1, max_length=50)
+    shadow: Shadow | None = None
+    """Copies of requests before the canary. The router must be able to mirror, and the policy say `sideEffects: none`.
+
+    Example: {traffic: 100%, for: 30m}
+    Rendered: `setMirrorRoute` and `setCanaryScale` steps of the Rollout
+    """
+    canary: list[Step] = Field(default_factory=list, max_length=50)
     """The stages of a rollout, in their order: shares of the traffic that grow, and approvals.
 
     Example: [{traffic: 5%, for: 30m}, {approval: fraud-leads}, {traffic: 50%, for: 30m}]
     Rendered: `strategy.canary.steps` of the Rollout
+    """
+    blue_green: BlueGreen | None = None
+    """A preview and one switch, in place of the canary's stages.
+
+    Example: {preview: {for: 30m}, approval: fraud-leads}
+    Rendered: `strategy.blueGreen` of the Rollout
     """
     bake: Duration
     """How long the new version has all of the traffic before it is promoted. Until then Argo still aborts at once.
     `0s` leaves the bake out.
 
     Example: 2h
-    Rendered: the last two steps of the Rollout: weight 100, and a pause
+    Rendered: the last two steps of a canary: weight 100, and a pause; `postPromotionAnalysis` of blue-green
     """
     warm: Duration | None = None
     """How long the fallback keeps running after the promotion, so that going back only moves traffic. Without it, the
@@ -117,6 +199,19 @@ class PolicyEnvironment(Model):
     Example: 24h
     Rendered: `scaleDownDelaySeconds` of the Rollout
     """
+
+    @model_validator(mode="after")
+    def _one_strategy(self) -> "PolicyEnvironment":
+        if bool(self.canary) == (self.blue_green is not None):
+            found = "both" if self.canary else "none"
+            raise PydanticCustomError(
+                "one_strategy", "give stages in canary, or blueGreen: exactly one, not {found}", {"found": found}
+            )
+        if self.shadow is not None and self.blue_green is not None:
+            raise PydanticCustomError(
+                "shadow_needs_canary", "blueGreen mirrors nothing: shadow goes before a canary", {}
+            )
+        return self
 
 
 class WorseThanStable(Model):
@@ -274,6 +369,12 @@ class PolicySpec(Model):
     """The environments in which the model serves, by name. Each says everything for itself.
 
     Rendered: `rendered/<environment>/<model>/`
+    """
+    side_effects: Literal["none"] | None = None
+    """Says that answering a request twice does no harm. A shadow needs it.
+
+    Example: none
+    Rendered: nothing: it is checked
     """
     guardrails: dict[Name, Guardrail] = Field(min_length=1)
     """What counts as worse, in every environment, by name.
