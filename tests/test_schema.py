@@ -6,9 +6,11 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
+from mrc.explain import explain
 from mrc.read import Document, read
-from mrc.schema import KINDS
+from mrc.schema import FILES, KINDS
 from mrc.schema.fields import class_meaning, described
+from mrc.schema.outline import outline
 
 
 def models() -> list[type[BaseModel]]:
@@ -64,3 +66,12 @@ def test_the_examples_are_accepted(model: type[BaseModel]) -> None:
             info = model.model_fields[name]
             kind: Any = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
             TypeAdapter(kind).validate_python(document.data["value"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_is_explained_by_its_path(kind: str) -> None:
+    assert FILES[kind] in explain(kind)
+    for field in outline(kind):
+        path = f"{kind}.{field.dotted}"
+        assert explain(path).split("\n\n")[0] == path
+        assert ("rendered:" in explain(path)) == bool(field.rendered)

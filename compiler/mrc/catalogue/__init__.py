@@ -4,11 +4,13 @@ A source knows how its series name a model and a version; a measure knows how a 
 test series come out of counters, histograms or gauges. A metric is one measure of one source.
 """
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 from mrc.catalogue import istio, kube, triton
 from mrc.catalogue.metric import Metric, Scope, Source
+from mrc.schema.units import Duration
 
 METRICS: tuple[Metric, ...] = (*istio.METRICS, *triton.METRICS, *kube.METRICS)
 
@@ -33,10 +35,18 @@ def measured_by(name: str) -> list[str]:
     return [metric.source.name for metric in METRICS if metric.name == name]
 
 
+def reads(metric: Metric) -> list[str]:
+    """The raw series that the value and the samples of a metric are made of."""
+    scope = Scope("model", "namespace", ("entrypoint",), Duration.parse("5m"))
+    measure, source = metric.measure, metric.source
+    queries = f"{measure.value(source, scope)}\n{measure.samples(source, scope)}"
+    return list(dict.fromkeys(re.findall(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\{", queries)))
+
+
 def closest(name: str, among: Iterable[str]) -> str | None:
     """The name that was probably meant."""
     found = get_close_matches(name, list(among), n=1, cutoff=0.6)
     return found[0] if found else None
 
 
-__all__ = ["METRICS", "Metric", "Scope", "Source", "available", "closest", "measured_by"]
+__all__ = ["METRICS", "Metric", "Scope", "Source", "available", "closest", "measured_by", "reads"]

@@ -12,7 +12,7 @@ from mrc import __version__
 
 VERBS = {
     "check": "Check policies, versions and environments.",
-    "explain": "Explain a diagnostic's code.",
+    "explain": "Explain a code, a field or a metric.",
     "fetch": "Lay down a model repository from a manifest.",
     "init": "Start a repository of policies.",
     "promote": "Let another version serve: change the one line.",

@@ -15,8 +15,18 @@ KINDS: dict[str, type[Envelope]] = {
     "Verdict": Verdict,
 }
 
+FILES = {
+    "Repository": "mrc.yaml",
+    "Environment": "environments/<environment>.yaml",
+    "RolloutPolicy": "policies/<model>/policy.yaml",
+    "ModelVersion": "policies/<model>/versions/<n>.yaml",
+    "Verdict": "policies/<model>/verdicts/<n>.yaml",
+}
+"""Where the documents of a kind stand."""
+
 __all__ = [
     "API_VERSION",
+    "FILES",
     "KINDS",
     "Envelope",
     "Environment",

@@ -285,7 +285,9 @@ class Number(Scalar, int):
 class Positive(Number):
     """A whole number of at least 1."""
 
-    json_schema: ClassVar[dict[str, Any]] = {**Number.json_schema, "minimum": 1}
+    json_schema: ClassVar[dict[str, Any]] = {
+        **Number.json_schema, "minimum": 1, "description": "a whole number of at least 1",
+    }  # fmt: skip
     least: ClassVar[int] = 1
 
 

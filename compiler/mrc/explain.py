@@ -1,0 +1,157 @@
+"""What a code, a metric, a kind or a field means, as text for a terminal."""
+
+import re
+import textwrap
+from difflib import get_close_matches
+from itertools import chain
+
+from mrc.catalogue import METRICS, reads
+from mrc.diagnostics import Rule
+from mrc.rulebook import RULES
+from mrc.schema import FILES, KINDS
+from mrc.schema.fields import class_meaning
+from mrc.schema.outline import ITEM, NAME, Field, outline
+
+_SHORT = {"RolloutPolicy": "policy", "ModelVersion": "version"}
+_WIDTH = 100
+_FIELDS = tuple(chain.from_iterable(outline(kind) for kind in KINDS))
+_PASSED = (NAME, ITEM, "spec")  # steps of a path that nobody needs to write
+
+
+class UnknownError(Exception):
+    """Nothing has this name, or several fields have; the message says what to write."""
+
+
+def explain(name: str) -> str:
+    """The text about a code (MRC205), a metric (latency_p99), a kind (RolloutPolicy) or a field (policy.guardrails)."""
+    rule = next((rule for rule in RULES if rule.code == name.upper()), None)
+    if rule is not None:
+        return _rule(rule)
+    if any(metric.name == name.lower() for metric in METRICS):
+        return _metric(name.lower())
+    kind = next((kind for kind in KINDS if name.lower() in (kind.lower(), _SHORT.get(kind))), None)
+    if kind is not None:
+        return _kind(kind)
+    found = _found(_steps(name))
+    if not found:
+        raise UnknownError(f"mrc knows no code, metric or field {name}{_meant(name)}")
+    if len({(field.meaning, field.written, field.default) for field in found}) > 1:
+        listed = "\n".join(f"  {_shown(field)}" for field in found)
+        raise UnknownError(f"several fields are called {name}; name one of them:\n{listed}")
+    return _field(found)
+
+
+def _rule(rule: Rule) -> str:
+    text = f"{rule.code} ({rule.severity}): {rule.title}\n\n{rule.reason}\n\nThe way out: {rule.hint}.\n"
+    return text + (f"\nSee {rule.source}\n" if rule.source else "")
+
+
+def _metric(name: str) -> str:
+    parts = []
+    for metric in METRICS:
+        if metric.name == name:
+            worse = f"when {metric.worse}" if metric.worse else "on the side that the guardrail names"
+            lines = [
+                ("measured by", metric.source.name),
+                ("unit", metric.unit),
+                ("worse", worse),
+                ("reads", ", ".join(reads(metric))),
+            ]
+            parts.append(f"{_wrapped(metric.title[0].upper() + metric.title[1:])}.\n\n{_table(lines)}")
+    return f"{name}, a metric of the catalogue\n\n" + "\n".join(parts)
+
+
+def _kind(kind: str) -> str:
+    meaning = _wrapped(class_meaning(KINDS[kind]))
+    keys = [field for field in outline(kind) if len(field.path) == 2]
+    return f"{kind}, in {FILES[kind]}\n\n{meaning}\n\n{_keys(keys)}"
+
+
+def _field(found: list[Field]) -> str:
+    field = found[0]
+    without = "the key must be there" if field.required else "the key may be left out"
+    lines = [("type", field.written), ("default", field.default or f"none; {without}")]
+    lines += [("example", f"{field.key}: {field.example}")] if field.example else []
+    lines += [("rendered", field.rendered)] if field.rendered else []
+    lines += [("file", FILES[kind]) for kind in dict.fromkeys(field.kind for field in found)]
+    keys = [other for other in outline(field.kind) if field.holds(other)]
+    shown = "\n".join(_shown(one) for one in found)
+    text = f"{shown}\n\n{_wrapped(field.meaning)}\n\n{_table(lines)}"
+    return text + (f"\n{_keys(keys)}" if keys else "")
+
+
+def _shown(field: Field) -> str:
+    return f"{field.kind}.{field.dotted}"
+
+
+def _keys(fields: list[Field]) -> str:
+    """The first sentence about each key."""
+    said = [(field.key, re.split(r"(?<=\.)\s", field.meaning, maxsplit=1)[0]) for field in fields]
+    return "Its keys:\n" + textwrap.indent(_table(said), "  ")
+
+
+def _table(lines: list[tuple[str, str]]) -> str:
+    widest = max(len(key) for key, _ in lines) + 3
+    found = []
+    for key, text in lines:
+        first = f"{key + ':':{widest}}"
+        if key == "example":  # it is copied: it stays in one line
+            found.append(first + text)
+            continue
+        found += textwrap.wrap(
+            text.replace("`", ""), _WIDTH, initial_indent=first, subsequent_indent=" " * widest,
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
+    return "\n".join(found) + "\n"
+
+
+def _wrapped(text: str) -> str:
+    paragraphs = (textwrap.fill(" ".join(part.split()), _WIDTH) for part in text.split("\n\n"))
+    return "\n\n".join(paragraphs).replace("`", "")
+
+
+def _steps(name: str) -> list[str]:
+    """The steps of a dotted path, without case, `_` and `-`; an index is a step."""
+    return [re.sub(r"[_-]", "", step).lower() for step in re.split(r"[.\[\]]+", name) if step]
+
+
+def _found(asked: list[str]) -> list[Field]:
+    """The fields whose whole path is meant, or else whose path ends so, or else which hold an entry of that name."""
+    left = [(field, _left(field, field.path, asked)) for field in _FIELDS]
+    found = [field for field, rest in left if rest == 0] or [field for field, rest in left if rest is not None]
+    if found or len(asked) < 2:
+        return found
+    holding = [field for field in _FIELDS if field.steps and _left(field, field.path, asked[:-1]) == 0]
+    keys = [other.key.lower() for field in holding for other in _FIELDS if field.holds(other)]
+    return [] if get_close_matches(asked[-1], keys, n=1, cutoff=0.75) else holding
+
+
+def _left(field: Field, path: tuple[str, ...], asked: list[str]) -> int | None:
+    """How many keys of the path stand above what was asked for; None where something else was asked for.
+
+    Names of entries, indexes, `spec` and the kind may be left out.
+    """
+    if not asked:
+        return sum(step not in _PASSED for step in path)
+    if not path:
+        return 0 if asked in ([field.kind.lower()], [_SHORT.get(field.kind)]) else None
+    *above, step = path
+    if step.lower() == asked[-1]:
+        return _left(field, tuple(above), asked[:-1])
+    if step not in _PASSED:
+        return None
+    without = _left(field, tuple(above), asked)
+    return without if without is not None or step == "spec" else _left(field, tuple(above), asked[:-1])
+
+
+def _meant(name: str) -> str:
+    known = {rule.code for rule in RULES} | {metric.name for metric in METRICS} | KINDS.keys()
+    for field in _FIELDS:
+        keys = [step for step in field.path if step not in _PASSED]
+        known |= {".".join(keys[start:]) for start in range(len(keys))}
+        known |= {".".join((head, *keys)) for head in (field.kind, _SHORT.get(field.kind)) if head}
+    folded = {text.lower(): text for text in sorted(known)}
+    close = get_close_matches(name.lower(), folded, n=1, cutoff=0.7)
+    if close:
+        return f"; did you mean {folded[close[0]]}?"
+    return f"; the kinds are {', '.join(KINDS)}, and the codes go from {RULES[0].code} to {RULES[-1].code}"
