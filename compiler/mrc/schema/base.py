@@ -3,9 +3,9 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, GetJsonSchemaHandler, WithJsonSchema
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError
 
 API_VERSION = "mrc.dev/v1alpha1"
 
@@ -14,6 +14,25 @@ class Model(BaseModel):
     """A frozen mapping with camelCase keys that refuses any other key."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, defer_build=True)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The JSON Schema with what the fields mean, for editors. Only `mrc schema` and the reference ask for it."""
+        from mrc.schema.fields import described
+
+        found = handler(schema)
+        properties = handler.resolve_ref_schema(found).get("properties", {})
+        for name, field in described(cls).items():
+            shown = properties[str(cls.model_fields[name].alias)]
+            shown.pop("title", None)
+            said = [field.meaning, _format(shown.get("description")), field.example and f"Example: `{field.example}`"]
+            if any(said):
+                shown["description"] = "\n\n".join(part for part in said if part)
+        return found
+
+
+def _format(what: str | None) -> str:
+    return f"Written as {what}." if what else ""
 
 
 def _text(pattern: str, what: str, longest: int, error: str = "pattern") -> Any:
@@ -86,14 +105,22 @@ RepositoryUrl = Annotated[
 
 
 class Metadata(Model):
+    """Which document this is."""
+
     name: Name
+    """The name that the path of the file has too.
+
+    Example: fraud-detector
+    """
 
 
 class Envelope(Model):
     """`apiVersion`, `kind`, `metadata`, `spec`, as in Kubernetes."""
 
     api_version: Literal["mrc.dev/v1alpha1"]
+    """The form of the document. A released one is read for ever."""
     kind: str
+    """What the document is; it belongs to the folder."""
 
 
 def exactly_one(model: BaseModel, *names: str) -> None:
