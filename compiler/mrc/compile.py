@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from mrc.check import MISSING_GUARDRAIL, Base, check
 from mrc.diagnostics import Diagnostic, Severity, has_errors
@@ -26,8 +27,10 @@ class Compiled:
         return has_errors(self.diagnostics)
 
 
-def analyse(tree: Tree, models: Iterable[str] | None = None, base: Tree | None = None) -> Compiled:
-    """Read, parse, link and check; only these models when they are given."""
+def analyse(
+    tree: Tree, models: Iterable[str] | None = None, base: Tree | None = None, now: datetime | None = None
+) -> Compiled:
+    """Read, parse, link and check; only these models when they are given. `now` is what freezes are judged at."""
     objects, found = load(tree, models)
     fleet, problems = link(objects)
     found += problems
@@ -36,7 +39,9 @@ def analyse(tree: Tree, models: Iterable[str] | None = None, base: Tree | None =
         before = Base(base, link(load(base, models)[0])[0])
     broken = {item.file for item in problems if item.severity is Severity.ERROR}
     found += [
-        item for item in check(fleet, tree, before) if item.code not in MISSING_GUARDRAIL or item.file not in broken
+        item
+        for item in check(fleet, tree, before, now)
+        if item.code not in MISSING_GUARDRAIL or item.file not in broken
     ]
     return Compiled(objects, fleet, sorted(set(found)))
 

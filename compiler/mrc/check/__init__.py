@@ -1,25 +1,35 @@
 """What is wrong with a fleet that parses and links. One theme a file; no rule renders."""
 
-from mrc.check import history, limits, safety, strategies, verdicts
+from datetime import datetime
+
+from mrc.check import history, limits, promotions, safety, strategies, verdicts
 from mrc.check.history import Base
 from mrc.diagnostics import Diagnostic, Rule
 from mrc.link import Fleet
 from mrc.tree import Tree
 
-RULES: tuple[Rule, ...] = (*safety.RULES, *strategies.RULES, *verdicts.RULES, *limits.RULES, *history.RULES)
+RULES: tuple[Rule, ...] = (
+    *safety.RULES,
+    *strategies.RULES,
+    *verdicts.RULES,
+    *limits.RULES,
+    *history.RULES,
+    *promotions.RULES,
+)
 
 # A guardrail that did not link would be reported again as one that is missing.
 MISSING_GUARDRAIL = frozenset(rule.code for rule in (safety.NO_HARD, safety.NO_CRASHES, limits.MISSING_GUARDRAIL))
 
 
-def check(fleet: Fleet, tree: Tree, base: Base | None) -> list[Diagnostic]:
-    """Every finding. Without a base, what was merged before is not compared."""
+def check(fleet: Fleet, tree: Tree, base: Base | None, now: datetime | None = None) -> list[Diagnostic]:
+    """Every finding. Without a base, what was merged before is not compared; without a time, no freeze is judged."""
     found: list[Diagnostic] = []
     for release in fleet.releases:
         found += safety.check(release)
         found += strategies.check(release)
         found += verdicts.check(release)
         found += limits.check(release)
+    found += promotions.check(fleet, base.fleet if base is not None else None, now)
     if base is not None:
         found += history.check(tree, fleet, base)
     return found

@@ -1,5 +1,6 @@
 """mrc check"""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -8,22 +9,35 @@ from mrc.cli.common import counted, directory_option, format_option, show_all, w
 from mrc.compile import analyse
 from mrc.diagnostics import has_errors
 from mrc.revision import RevisionError, base_tree, repository
+from mrc.schema.units import Timestamp
 from mrc.tree import MemoryTree, WorkTree
 
 
 @click.command()
 @click.option("--base", metavar="REV", help="Compare with this revision.  [default: base in mrc.yaml]")
+@click.option("--now", metavar="TIME", help="When freezes are judged, such as 2026-12-24T08:00:00Z.  [default: now]")
 @format_option
 @directory_option
-def check(base: str | None, form: str, directory: Path) -> int:
+def check(base: str | None, now: str | None, form: str, directory: Path) -> int:
     """Check everything, also against what was merged before. Exit 1 when there are errors."""
+    at = _time(now)
     tree = work_tree(directory)
     compared, note = _base(tree, directory, base)
-    compiled = analyse(tree, base=compared)
+    compiled = analyse(tree, base=compared, now=at)
     show_all(compiled.diagnostics, tree, form)
     said = counted(compiled.diagnostics) or "no problems"
     click.echo(f"{len(compiled.fleet.releases)} releases, {said}{note}", err=True)
     return 1 if has_errors(compiled.diagnostics) else 0
+
+
+def _time(text: str | None) -> datetime:
+    """The clock is read here and nowhere in the compiler."""
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        return Timestamp.parse(text)
+    except ValueError as problem:
+        raise click.BadParameter(str(problem), param_hint="--now") from None
 
 
 def _base(tree: WorkTree, directory: Path, asked: str | None) -> tuple[MemoryTree | None, str]:

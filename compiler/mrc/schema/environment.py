@@ -1,8 +1,10 @@
 """`Environment`: a cluster, a namespace, a router, a monitoring stack, and its owners' limits."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from mrc.schema.base import (
     DnsLabel,
@@ -20,7 +22,7 @@ from mrc.schema.base import (
     _text,
     exactly_one,
 )
-from mrc.schema.units import Duration, Positive, Share
+from mrc.schema.units import Duration, Positive, Share, Timestamp, WeekTime
 
 GatewayName = Annotated[
     str,
@@ -193,6 +195,75 @@ class Limits(Model):
     """
 
 
+class Weekly(Model):
+    """From one moment of every week until another, in UTC."""
+
+    from_: WeekTime = Field(alias="from")
+    """When it begins, in UTC.
+
+    Example: Fri 16:00
+    """
+    until: WeekTime
+    """When it ends, in UTC.
+
+    Example: Mon 06:00
+    """
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> "Weekly":
+        if self.from_ == self.until:
+            raise PydanticCustomError("empty_week", "from and until are the same moment of the week", {})
+        return self
+
+
+class Freeze(Model):
+    """A time in which no version is promoted: from one instant until another, or every week."""
+
+    from_: Timestamp | None = Field(default=None, alias="from")
+    """When it begins, in UTC.
+
+    Example: 2026-12-20T00:00:00Z
+    """
+    until: Timestamp | None = None
+    """When it ends, in UTC.
+
+    Example: 2027-01-04T08:00:00Z
+    """
+    weekly: Weekly | None = None
+    """A window of every week, in place of the two instants.
+
+    Example: {from: Fri 16:00, until: Mon 06:00}
+    """
+    reason: Line
+    """Why, for whoever is stopped by it.
+
+    Example: nobody is on call at the weekend
+    """
+
+    @model_validator(mode="after")
+    def _one(self) -> "Freeze":
+        exactly_one(self, "from_", "weekly")
+        if (self.from_ is None) != (self.until is None):
+            raise PydanticCustomError("freeze_ends", "give from and until together, or weekly alone", {})
+        if self.from_ is not None and self.until is not None and self.from_ >= self.until:
+            raise PydanticCustomError("freeze_order", "a freeze ends after it begins", {})
+        return self
+
+    def holds(self, now: datetime) -> bool:
+        """Whether `now` (with an offset) is within; the end is not."""
+        if self.weekly is not None:
+            start, end, at = self.weekly.from_, self.weekly.until, WeekTime.of(now)
+            return start <= at < end if start < end else at >= start or at < end
+        assert self.from_ is not None
+        assert self.until is not None
+        return self.from_ <= now < self.until
+
+    @property
+    def end(self) -> str:
+        """Until when, in words."""
+        return f"{self.weekly.until} UTC" if self.weekly is not None else str(self.until)
+
+
 class EnvironmentSpec(Model):
     """What the cluster's owners say of it."""
 
@@ -213,6 +284,12 @@ class EnvironmentSpec(Model):
     prometheus: Prometheus
     alerts: Alerts = Field(default_factory=Alerts)
     limits: Limits = Field(default_factory=Limits)
+    freezes: list[Freeze] = Field(default_factory=list, max_length=100)
+    """When no version is promoted here; `mrc check` judges it. A rollback is never frozen.
+
+    Example: [{weekly: {from: Fri 16:00, until: Mon 06:00}, reason: nobody is on call}]
+    Rendered: nothing: it is checked
+    """
 
 
 class Environment(Envelope):

@@ -155,6 +155,12 @@ class PolicyEnvironment(Model):
     """Everything that varies by environment; nothing is merged or inherited."""
 
     serve: Serve
+    promotes_from: Name | None = None
+    """The environment of this policy in which a version must have served before it serves here.
+
+    Example: staging
+    Rendered: nothing: it is checked
+    """
     replicas: Positive
     """How many pods serve the model.
 

@@ -263,6 +263,40 @@ class Timestamp(Scalar, datetime):
         return self.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+class WeekTime(Scalar, int):
+    """A moment of every week in UTC, in minutes since Monday 00:00, written `Fri 16:00`."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "pattern": r"^(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([01][0-9]|2[0-3]):[0-5][0-9]$",
+        "description": "a day and time of the week in UTC such as Fri 16:00",
+        "examples": ["Fri 16:00"],
+    }
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raise ValueError unless `text` is a day of three letters and a time of 24 hours."""
+        match = re.fullmatch(r"([A-Z][a-z]{2}) ([01]\d|2[0-3]):([0-5]\d)", text)
+        if not match or match[1] not in _DAYS:
+            raise ValueError(f"{text!r} is not a day and time in UTC such as Fri 16:00")
+        return cls((_DAYS.index(match[1]) * 24 + int(match[2])) * 60 + int(match[3]))
+
+    @classmethod
+    def of(cls, instant: datetime) -> Self:
+        """The moment of the week at which an instant falls."""
+        utc = instant.astimezone(UTC)
+        return cls((utc.weekday() * 24 + utc.hour) * 60 + utc.minute)
+
+    def __str__(self) -> str:
+        hours, minutes = divmod(int(self), 60)
+        return f"{_DAYS[hours // 24]} {hours % 24:02}:{minutes:02}"
+
+    __repr__ = __str__
+
+
 class Number(Scalar, int):
     """A whole number from 0 to 10^9 without sign, exponent or leading zero."""
 

@@ -23,6 +23,11 @@ class Validated(Model):
 
     Example: 2026-10-04T09:12:00Z
     """
+    environments: list[Name] = Field(default_factory=list)
+    """Where it was seen to serve well. It counts for `promotesFrom` after these have moved on.
+
+    Example: [staging]
+    """
 
 
 class Rejected(Model):

@@ -1,0 +1,96 @@
+"""May this version be promoted now, and has it been where it should have been before?
+
+Only a forward move is judged: a way back is never frozen, and needs no other environment.
+"""
+
+from datetime import datetime
+
+from mrc.diagnostics import Diagnostic, error
+from mrc.link import Fleet, Release
+from mrc.schema.policy import PolicyEnvironment
+
+FROZEN = error(
+    "MRC371", "a promotion during a freeze",
+    reason="The environment's owners let no new version in at this time: nobody may be there to see it fail.",
+    hint="merge it after the freeze; a rollback is never frozen",
+)  # fmt: skip
+NOT_FROM = error(
+    "MRC372", "a version that the environment before has not served",
+    reason="Each environment is there to find what the next one should not meet.",
+    hint="let it serve there first; if it did and that environment has moved on, name the environment in the "
+    "version's verdict: validated: {by, at, environments: [<environment>]}",
+)  # fmt: skip
+REJECTED_BEFORE = error(
+    "MRC373", "a version that the environment before has rejected",
+    reason="It was found unfit where that was to be found out.",
+    hint="promote another version; if the verdict was wrong, its owners change the verdict's file",
+)  # fmt: skip
+NO_SOURCE = error(
+    "MRC374", "a promotion from an environment that the policy does not have",
+    reason="What has served nowhere cannot be promoted from there.",
+    hint="name another environment of the same policy",
+)  # fmt: skip
+RULES = (FROZEN, NOT_FROM, REJECTED_BEFORE, NO_SOURCE)
+
+
+def check(fleet: Fleet, base: Fleet | None, now: datetime | None) -> list[Diagnostic]:
+    """Findings about what would be promoted. What has not changed since the base was judged when it was merged."""
+    found: list[Diagnostic] = []
+    for release in fleet.releases:
+        forward = _forward(release, _served(base, release.model, release.environment_name))
+        found += _from(fleet, base, release, forward=forward)
+        if base is not None and now is not None and forward:
+            found += _frozen(release, now)
+    return found
+
+
+def _served(fleet: Fleet | None, model: str, environment: str) -> PolicyEnvironment | None:
+    if fleet is None or model not in fleet.models:
+        return None
+    return fleet.models[model].policy.spec.environments.get(environment)
+
+
+def _forward(release: Release, before: PolicyEnvironment | None) -> bool:
+    """Whether another version is to serve, and not one to go back to."""
+    if before is None:
+        return True
+    version, served = release.version.number, int(before.serve.version)
+    return version > served and version != before.serve.fallback
+
+
+def _frozen(release: Release, now: datetime) -> list[Diagnostic]:
+    place, where = (*release.path, "serve", "version"), release.environment_name
+    return [
+        release.policy_document.report(FROZEN, place, f"{where} is frozen until {freeze.end}: {freeze.reason}")
+        for freeze in release.environment.spec.freezes
+        if freeze.holds(now)
+    ]
+
+
+def _from(fleet: Fleet, base: Fleet | None, release: Release, *, forward: bool) -> list[Diagnostic]:
+    source, document = release.policy.promotes_from, release.policy_document
+    if source is None:
+        return []
+    now = _served(fleet, release.model, source)
+    if now is None or source == release.environment_name:
+        message = f"{release.model} is promoted from {source}, and the policy has no other environment of that name"
+        return [document.report(NO_SOURCE, (*release.path, "promotesFrom"), message)]
+    if not forward:
+        return []
+    number, place = release.version.number, (*release.path, "serve", "version")
+    verdict = release.verdicts.get(number)
+    if verdict is not None and source in verdict.spec.rejected:
+        message = f"version {number} was rejected in {source}: {verdict.spec.rejected[source].reason}"
+        return [document.report(REJECTED_BEFORE, place, message)]
+    validated = verdict.spec.validated if verdict is not None else None
+    if validated is not None and source in validated.environments:
+        return []
+    # What one change lets serve in both has served in neither. Without a base the past is not known: an older
+    # version may have served there.
+    known = _served(base, release.model, source) if base is not None else now
+    if known is not None and number in (known.serve.version, known.serve.fallback):
+        return []
+    if base is None and number < now.serve.version:
+        return []
+    says = f"which serves {int(known.serve.version)}" if known is not None else "which does not serve it at all"
+    return [document.report(NOT_FROM, place, f"version {number} has not served in {source}, {says}")]
