@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help venv tools test demo format cases schemas lock benchmark
+.PHONY: help venv tools test test-cluster demo format cases schemas lock benchmark
 MAKEFLAGS += --no-print-directory
 
 # The newest Python that is called so; `make PYTHON=... venv` names another one (3.11 or newer).
@@ -15,8 +15,8 @@ step = @printf '%-18s ' '$(1)'; begin=$$(date +%s); \
   else echo FAILED; printf '%s\n' "$$said"; exit 1; fi
 
 help: ## Show this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1 \2/p' $(MAKEFILE_LIST) | while read -r name text; do \
-	  printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1 \2/p' $(MAKEFILE_LIST) | while read -r name text; do \
+	  printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 venv: .venv/.installed ## Install everything that development needs into .venv
 
@@ -48,6 +48,10 @@ test: tools ## Check style, types, layers and the rendered tree; run the tests
 	$(call step,layers,$(BIN)/lint-imports)
 	$(call step,example fleet,$(BIN)/mrc render --check)
 	@$(BIN)/pytest -q -n 2 --cov --cov-report=term
+
+test-cluster: venv ## Roll out, fail and go back on a real control plane, which the first run builds
+	@$(BIN)/python tests/install-tools prometheus alertmanager crds kubectl control-plane kwok
+	@$(BIN)/pytest -q -n 4 tests/cluster
 
 demo: venv ## Check and render the example fleet, in a temporary folder
 	@set -e; mrc="$$PWD/$(BIN)/mrc"; fleet=$$(mktemp -d); trap 'rm -rf "$$fleet"' EXIT; \

@@ -514,6 +514,21 @@ def test_a_server_takes_its_children_with_it_when_the_test_fails(child_file: Pat
     wait_until(lambda: not alive(int(child_file.read_text())))
 
 
+def test_a_server_dies_with_tests_that_are_killed(child_file: Path, tmp_path: Path) -> None:
+    code = (
+        "import pathlib, sys, time\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from judges import servers\n"
+        f"with servers.running(['sleep', '60'], pathlib.Path({str(tmp_path / 'log')!r})) as server:\n"
+        f"    pathlib.Path({str(child_file)!r}).write_text(str(server.pid))\n"
+        "    time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as tests:
+        wait_until(lambda: child_file.exists() and child_file.read_text() != "")
+        tests.kill()
+    wait_until(lambda: not alive(int(child_file.read_text())))
+
+
 def test_a_tool_that_is_missing_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MRC_TOOLS", str(tmp_path))
     monkeypatch.setenv("PATH", "")

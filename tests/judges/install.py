@@ -38,14 +38,17 @@ class InstallError(RuntimeError):
 def main(arguments: Sequence[str] | None = None) -> int:
     """`install-tools [NAME...]`: 0 when all (or the named) tools are there, 1 when one cannot be had."""
     parser = argparse.ArgumentParser(prog="install-tools", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all of {', '.join(RECIPES)} unless given")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"all of {', '.join(RECIPES)} unless given; or {', '.join(MORE)}"
+    )
     names = parser.parse_args(arguments).names or list(RECIPES)
-    if unknown := set(names) - set(RECIPES):
+    recipes = RECIPES | MORE
+    if unknown := set(names) - set(recipes):
         parser.error(f"no such tool: {', '.join(sorted(unknown))}")
     failed = 0
     for name in names:
         try:
-            RECIPES[name]()
+            recipes[name]()
         except InstallError as error:
             print(f"install-tools: {name}: {error}", file=sys.stderr)
             failed = 1
@@ -185,6 +188,15 @@ def prometheus() -> None:
             _debian("prometheus", folder)
 
 
+def alertmanager() -> None:
+    """Alertmanager from the distribution, unless it is on PATH."""
+    if shutil.which("prometheus-alertmanager"):
+        return
+    with _making("alertmanager") as folder:
+        if folder:
+            _debian("prometheus-alertmanager", folder)
+
+
 def _debian(package: str, folder: Path) -> None:
     """Unpack a package of the distribution: not installed, so no service starts and no root is needed."""
     if not shutil.which("apt-get"):
@@ -228,14 +240,31 @@ def _go_environment(go: str) -> dict[str, str]:
     return os.environ | ours
 
 
-def _module(go: str, path: str) -> Path:
-    """The sources of one pinned module, compared with go.sum."""
-    version = tools.modules()[path]
+def _module(go: str, path: str, pins: Path = tools.SCHEMAS) -> Path:
+    """The sources of one module that the folder `pins` pins, compared with its go.sum."""
+    version = tools.modules(pins)[path]
     command = [go, "mod", "download", "-json", f"{path}@{version}"]
-    answer = json.loads(_run(command, cwd=tools.SCHEMAS, env=_go_environment(go), seconds=600))
-    if f"{path} {version} {answer['Sum']}\n" not in (tools.SCHEMAS / "go.sum").read_text():
-        raise InstallError(f"{path} {version} is not what tests/schemas/go.sum says")
+    answer = json.loads(_run(command, cwd=pins, env=_go_environment(go), seconds=600))
+    if f"{path} {version} {answer['Sum']}\n" not in (pins / "go.sum").read_text():
+        raise InstallError(f"{path} {version} is not what {pins / 'go.sum'} says")
     return Path(answer["Dir"])
+
+
+def _build(go: str, packages: Sequence[str], cwd: Path, folder: Path, flags: str = "-s -w") -> None:
+    """Build commands into `folder`: after everybody else, and on two cores."""
+    build = ["nice", go, "build", "-p", "2", "-trimpath", "-ldflags", flags, "-o", f"{folder}/"]
+    _run([*build, *packages], cwd=cwd, env=_go_environment(go), seconds=3600)
+
+
+@contextlib.contextmanager
+def _writable(module: Path) -> Iterator[Path]:
+    """A copy of a module's sources to build in: the module cache is read-only."""
+    with tempfile.TemporaryDirectory() as temporary:
+        source = Path(temporary) / "source"
+        shutil.copytree(module, source, copy_function=shutil.copyfile)
+        for each in [source, *source.rglob("*")]:
+            each.chmod(0o755)
+        yield source
 
 
 def crds() -> None:
@@ -259,17 +288,34 @@ def argo_rollouts() -> None:
         if folder is None:
             return
         go = _go()
-        with tempfile.TemporaryDirectory() as temporary:
-            source = Path(temporary) / "argo-rollouts"
-            shutil.copytree(_module(go, tools.ARGO_ROLLOUTS), source, copy_function=shutil.copyfile)
-            for each in [source, *source.rglob("*")]:
-                each.chmod(0o755)  # the module cache is read-only
+        with _writable(_module(go, tools.ARGO_ROLLOUTS)) as source:
             ours = source / "cmd" / tools.ANALYSIS_SOURCE.parent.name
             ours.mkdir()
             shutil.copy(tools.ANALYSIS_SOURCE, ours)
-            commands = ["./cmd/kubectl-argo-rollouts", f"./cmd/{ours.name}"]
-            build = ["nice", go, "build", "-p", "2", "-trimpath", "-ldflags", "-s -w", "-o", str(folder)]
-            _run([*build, *commands], cwd=source, env=_go_environment(go), seconds=1800)
+            _build(go, ["./cmd/kubectl-argo-rollouts", f"./cmd/{ours.name}"], source, folder)
+
+
+def control_plane() -> None:
+    """etcd, the API server and the controllers of Kubernetes and Argo Rollouts, from one module graph."""
+    with _making("control-plane") as folder:
+        if folder is None:
+            return
+        version = tools.modules(tools.CLUSTER)[tools.KUBERNETES]
+        major, minor, _ = version.removeprefix("v").split(".")
+        stamp = "k8s.io/component-base/version.git"  # what the server says that it is
+        values = {"Version": version, "Major": major, "Minor": minor}
+        flags = " ".join(["-s -w", *(f"-X {stamp}{name}={value}" for name, value in values.items())])
+        _build(_go(), ["tool"], tools.CLUSTER, folder, flags)
+        (folder / "server").rename(folder / "etcd")
+
+
+def kwok() -> None:
+    """kwok, which plays nodes and pods."""
+    with _making("kwok") as folder:
+        if folder:
+            go = _go()
+            with _writable(_module(go, tools.KWOK, tools.CLUSTER / "kwok")) as source:
+                _build(go, ["./cmd/kwok"], source, folder)
 
 
 RECIPES: dict[str, Callable[[], None]] = {
@@ -278,4 +324,10 @@ RECIPES: dict[str, Callable[[], None]] = {
     "kubectl": kubectl,
     "triton": triton,
     "argo-rollouts": argo_rollouts,
+}
+# What `make test-cluster` names beside.
+MORE: dict[str, Callable[[], None]] = {
+    "alertmanager": alertmanager,
+    "control-plane": control_plane,
+    "kwok": kwok,
 }

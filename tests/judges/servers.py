@@ -44,7 +44,7 @@ def serve(
     """
     for attempt in range(3):
         chosen = free_ports(ports)
-        with _group(command(chosen), log, env) as server:
+        with running(command(chosen), log, env) as server:
             if _wait(server, lambda chosen=chosen: ready(chosen), seconds):  # type: ignore[misc]
                 yield chosen
                 return
@@ -54,14 +54,21 @@ def serve(
 
 
 @contextlib.contextmanager
-def _group(command: Command, log: Path, env: Mapping[str, str] | None) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as output:
+def running(
+    command: Command, log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A server in a process group of its own for the length of the `with`; what it prints is added to `log`.
+
+    The kernel kills it when the thread that started it dies, hence also when the tests are killed.
+    """
+    with log.open("ab") as output:
         server = subprocess.Popen(
-            [str(part) for part in command],
+            ["setpriv", "--pdeathsig", "KILL", "--", *(str(part) for part in command)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             env=tools.environment(env),
+            cwd=cwd,
             start_new_session=True,
         )
     try:

@@ -18,8 +18,11 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parent.parent
 REQUIREMENTS = TESTS / "requirements"
 SCHEMAS = TESTS / "schemas"
+CLUSTER = TESTS / "cluster"
 ANALYSIS_SOURCE = SCHEMAS / "argo-analysis" / "main.go"
 ARGO_ROLLOUTS = "github.com/argoproj/argo-rollouts"
+KUBERNETES = "k8s.io/kubernetes"
+KWOK = "sigs.k8s.io/kwok"
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"  # Triton's backend is built for one
 
 
@@ -38,10 +41,14 @@ def cache() -> Path:
 def home(name: str) -> Path:
     """The folder of one tool for the present pins, whether or not it is installed.
 
-    `name` is a file of `requirements/` without its suffix, or one of `crds`, `argo-rollouts`, `prometheus`.
+    `name` is a file of `requirements/` without its suffix, or one of `crds`, `argo-rollouts`, `control-plane`, `kwok`,
+    `prometheus`, `alertmanager`.
     """
-    if name == "prometheus":  # the distribution pins this one
-        return cache() / "prometheus-apt"
+    if name in ("prometheus", "alertmanager"):  # the distribution pins these
+        return cache() / f"{name}-apt"
+    if name in ("control-plane", "kwok"):
+        pinned, main = (CLUSTER, KUBERNETES) if name == "control-plane" else (CLUSTER / name, KWOK)
+        return cache() / f"{name}-{modules(pinned)[main]}-{_digest([pinned / 'go.mod', pinned / 'go.sum'])}"
     if name == "crds":
         files = [SCHEMAS / "go.mod", SCHEMAS / "go.sum"]
         return cache() / f"crds-{_digest(files)}"
@@ -56,9 +63,9 @@ def home(name: str) -> Path:
     return cache() / f"{name}-{version[1]}-{_digest([pins])}{suffix}"
 
 
-def modules() -> dict[str, str]:
-    """The pinned Go modules, path to version."""
-    return dict(re.findall(r"^\t(\S+) (v\S+)$", (SCHEMAS / "go.mod").read_text(), re.MULTILINE))
+def modules(folder: Path = SCHEMAS) -> dict[str, str]:
+    """The Go modules that the go.mod of a folder pins, path to version."""
+    return dict(re.findall(r"^\t(\S+) (v\S+)", (folder / "go.mod").read_text(), re.MULTILINE))
 
 
 def _digest(files: Sequence[Path]) -> str:
@@ -86,6 +93,12 @@ def promtool() -> str:
 def prometheus() -> str:
     """prometheus: the one on PATH, else the installed one."""
     return shutil.which("prometheus") or str(installed("prometheus") / "usr/bin/prometheus")
+
+
+def alertmanager() -> str:
+    """Alertmanager, as the distribution calls it: the one on PATH, else the installed one."""
+    name = "prometheus-alertmanager"
+    return shutil.which(name) or str(installed("alertmanager") / "usr/bin" / name)
 
 
 def kubectl() -> str:

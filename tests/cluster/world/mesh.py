@@ -1,0 +1,166 @@
+"""Users, the mesh and kube-state-metrics, as the catalogue's metrics see them.
+
+Requests go where the cluster says: by the weights of the VirtualService to Services, by their selectors to pods that
+are ready, and are answered as the test says that the version of the pod answers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from world.background import repeated
+from world.control_plane import ApiError, ControlPlane, Object
+
+BUCKETS = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000)  # milliseconds
+
+
+@dataclass
+class Behaviour:
+    """How the pods of a version answer."""
+
+    errors: float = 0.0  # share of HTTP 500
+    milliseconds: int = 20
+    restarts: int = 0  # of each of its containers
+
+
+@dataclass
+class Mesh:
+    """The traffic of one model in one namespace."""
+
+    plane: ControlPlane
+    namespace: str
+    model: str
+    requests: float = 100  # a second
+    versions: dict[int, Behaviour] = field(default_factory=dict)
+    silent: bool = False  # the telemetry is gone, the traffic is not
+    shares: dict[int, float] = field(default_factory=dict)  # where the requests of the last moment went
+    _counted: defaultdict[tuple[str, int, str], float] = field(default_factory=lambda: defaultdict(float))
+    _pods: list[Object] = field(default_factory=list)
+    _last: float = field(default_factory=time.monotonic)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def behaviour(self, version: int) -> Behaviour:
+        """How a version answers; change it and it answers so from now on."""
+        return self.versions.setdefault(version, Behaviour())
+
+    def flow(self) -> None:
+        """The requests since the last call. What the API server does not tell any more stays as it was."""
+        with contextlib.suppress(OSError, ApiError):
+            self._look()
+        now = time.monotonic()
+        seconds, self._last = now - self._last, now
+        with self._lock:
+            for version, share in self.shares.items():
+                count = self.requests * share * seconds
+                behaviour = self.behaviour(version)
+                for code, part in (("200", 1 - behaviour.errors), ("500", behaviour.errors)):
+                    self._counted["requests", version, code] += count * part
+                for bound in BUCKETS:
+                    if behaviour.milliseconds <= bound:
+                        self._counted["bucket", version, str(bound)] += count
+                self._counted["bucket", version, "+Inf"] += count
+
+    def _look(self) -> None:
+        core = f"/api/v1/namespaces/{self.namespace}"
+        pods = [pod for pod in self.plane.items(f"{core}/pods") if "deletionTimestamp" not in pod["metadata"]]
+        services = {each["metadata"]["name"]: each for each in self.plane.items(f"{core}/services")}
+        shares: defaultdict[int, float] = defaultdict(float)
+        for host, weight in self._routes():
+            service = services.get(host.split(".")[0])
+            ready = [_version(pod) for pod in pods if service and _selects(service, pod) and _ready(pod)]
+            for version in ready:
+                shares[version] += weight / 100 / len(ready)
+        with self._lock:
+            self.shares, self._pods = dict(shares), pods
+
+    def _routes(self) -> Iterator[tuple[str, int]]:
+        path = f"/apis/networking.istio.io/v1/namespaces/{self.namespace}/virtualservices/{self.model}"
+        found = self.plane.get(path)
+        if found is None:
+            yield self.model, 100
+            return
+        for destination in found["spec"]["http"][-1]["route"]:
+            yield destination["destination"]["host"], destination.get("weight", 100)
+
+    def metrics(self) -> str:
+        """The series, in Prometheus' text format."""
+        with self._lock:
+            if self.silent:
+                return ""
+            return "".join(f"{name}{{{_labels(labels)}}} {value}\n" for name, labels, value in self._series())
+
+    def _series(self) -> Iterator[tuple[str, dict[str, str], float]]:
+        for (kind, version, which), count in self._counted.items():
+            served = {
+                "reporter": "destination",
+                "destination_workload_namespace": self.namespace,
+                "destination_canonical_service": self.model,
+                "destination_canonical_revision": str(version),
+            }
+            if kind == "requests":
+                yield "istio_requests_total", served | {"response_code": which}, count
+            else:
+                yield "istio_request_duration_milliseconds_bucket", served | {"le": which}, count
+                if which == "+Inf":
+                    yield "istio_request_duration_milliseconds_count", served, count
+        for pod in self._pods:
+            labels = pod["metadata"]["labels"]
+            it = {"namespace": self.namespace, "pod": pod["metadata"]["name"]}
+            known = {f"label_{key.translate(_UNDERSCORED)}": value for key, value in labels.items()}
+            yield "kube_pod_labels", it | known, 1
+            for condition in ("true", "false"):
+                yield (
+                    "kube_pod_status_ready",
+                    it | {"condition": condition},
+                    float(_ready(pod) == (condition == "true")),
+                )
+            restarts = self.behaviour(_version(pod)).restarts
+            yield "kube_pod_container_status_restarts_total", it | {"container": "triton"}, restarts
+
+
+_UNDERSCORED = str.maketrans("./-", "___")
+
+
+def _labels(labels: dict[str, str]) -> str:
+    return ",".join(f'{name}="{value}"' for name, value in labels.items())
+
+
+def _selects(service: Object, pod: Object) -> bool:
+    return bool(service["spec"]["selector"].items() <= pod["metadata"]["labels"].items())
+
+
+def _ready(pod: Object) -> bool:
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", ()))
+
+
+def _version(pod: Object) -> int:
+    return int(pod["metadata"]["labels"]["mrc.dev/version"])
+
+
+@contextlib.contextmanager
+def serve(mesh: Mesh) -> Iterator[str]:
+    """Let the traffic flow, and serve its metrics, for the length of the `with`: the address to scrape."""
+
+    class Exporter(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(mesh.metrics().encode())
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing: it would stand between the results of the tests."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Exporter) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            with repeated(mesh.flow, seconds=0.2):
+                yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()

@@ -1,0 +1,177 @@
+"""A team's repository of one model, its bare remote, and the people who change it with mrc."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from judges import tools
+
+MODEL = "greeter"
+ENVIRONMENT = "test"
+
+REPOSITORY = """
+apiVersion: mrc.dev/v1alpha1
+kind: Repository
+spec: {mrc: 0.1.*, base: origin/main}
+"""
+ENVIRONMENT_FILE = """
+apiVersion: mrc.dev/v1alpha1
+kind: Environment
+metadata: {{name: test}}
+spec:
+  cluster: test-1
+  namespace: {namespace}
+  router: {{istio: {{gateway: istio-ingress/public, domain: models.example.com}}}}
+  pods:
+    fetchImage: registry.example.com/mrc@sha256:39965df7aea4ea47b94f0de6c05eaf2fd0d9515f6b73a08f8d3b6744e02ca94a
+    nodeSelector: {{pool: gpu}}
+  prometheus: {{address: "{prometheus}", scrape: 1s, evaluate: 1s}}
+  alerts: {{groupWait: 1s}}
+"""
+# Everything is as short as a scrape and an evaluation a second allow.
+POLICY = """
+apiVersion: mrc.dev/v1alpha1
+kind: RolloutPolicy
+metadata: {name: greeter, team: hello}
+spec:
+  environments:
+    test:
+      serve: {version: 1}
+      replicas: 2
+      expectedTraffic: 100/s
+      canary:
+        - {traffic: 20%, for: 15s}
+        - {traffic: 50%, for: 15s}
+      bake: 15s
+      warm: 1h
+  guardrails:
+    errors: {metric: error_ratio, max: 5%, tier: immediate, window: 5s}
+    crashes: {metric: restarts, max: 2, tier: immediate, window: 5s}
+    latency: {metric: latency_p99, max: 250ms, window: 10s}
+"""
+VERSION = """
+apiVersion: mrc.dev/v1alpha1
+kind: ModelVersion
+metadata: {{name: greeter, version: {number}}}
+spec:
+  image: registry.example.com/tritonserver@sha256:8589c060db257c6c6eda34e049a3adfc4e8d98e5db36ecea5314b8b7f0799ea5
+  resources: {{cpu: 1, memory: 1Gi}}
+  bundle:
+    weights:
+      model.onnx: {{uri: "{uri}", size: {size}, sha256: {sha256}}}
+  triton:
+    models:
+      greeter:
+        files: [weights/model.onnx]
+        config:
+          backend: onnxruntime
+          maxBatchSize: 8
+          input: [{{name: features, dataType: TYPE_FP32, dims: [4]}}]
+          output: [{{name: score, dataType: TYPE_FP32, dims: [1]}}]
+  lineage:
+    code: {{repository: https://git.example.com/hello/greeter.git, commit: 58b79b94e322657c0a2e2f83ee197af3f26b4b81}}
+  evaluation: {{uri: "{uri}", size: {size}, sha256: {sha256}}}
+"""
+
+
+class GitError(RuntimeError):
+    """git refused; the text is its own."""
+
+
+def git(*arguments: str | Path, cwd: Path) -> str:
+    """Standard output of git, without the machine's configuration. Raises GitError."""
+    ours = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null", "GIT_TERMINAL_PROMPT": "0"}
+    people = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in PERSON.items()}
+    done = subprocess.run(
+        ["git", *map(str, arguments)],
+        cwd=cwd, env=tools.environment(ours | people), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise GitError(f"git {' '.join(map(str, arguments))}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+PERSON = {"NAME": "A Person", "EMAIL": "person@example.com"}
+
+
+@dataclass
+class Repository:
+    """A work tree on main, and the bare remote that it pushes to."""
+
+    tree: Path
+    remote: Path
+    artifacts: Path
+    log: list[str] = field(default_factory=list)
+
+    def mrc(self, *arguments: str) -> str:
+        """The real command in the work tree: what it printed. Raises AssertionError when it fails."""
+        command = [sys.executable, "-c", "from mrc.cli import run; run()", *arguments]
+        done = subprocess.run(
+            command, cwd=self.tree, env=tools.environment(), capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, f"mrc {' '.join(arguments)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def promote(self, version: int) -> str:
+        """A person's promotion, or return, by hand: promote, render, commit, push. The commit."""
+        self.pull()
+        self.mrc("promote", MODEL, str(version), "-e", ENVIRONMENT)
+        return self.publish(f"Serve version {version} of {MODEL} in {ENVIRONMENT}")
+
+    def publish(self, message: str) -> str:
+        """Render, commit and push everything. The commit."""
+        self.mrc("render")
+        git("add", "-A", cwd=self.tree)
+        git("commit", "-q", "-m", message, cwd=self.tree)
+        git("push", "-q", "origin", "main", cwd=self.tree)
+        return git("rev-parse", "HEAD", cwd=self.tree)
+
+    def pull(self) -> None:
+        """Take what others pushed."""
+        git("pull", "-q", "--ff-only", "origin", "main", cwd=self.tree)
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace a text that stands in a file exactly once."""
+        path = self.tree / file
+        text = path.read_text()
+        assert text.count(old) == 1, text
+        path.write_text(text.replace(old, new))
+
+    def add_version(self, number: int) -> None:
+        """Write a version, and the file that it pins."""
+        blob = f"weights of version {number}\n".encode() * 100
+        self.artifacts.mkdir(exist_ok=True)
+        file = self.artifacts / f"model-{number}.onnx"
+        file.write_bytes(blob)
+        text = VERSION.format(
+            number=number, uri=file.as_uri(), size=len(blob), sha256=hashlib.sha256(blob).hexdigest()
+        )  # fmt: skip
+        _write(self.tree / f"policies/{MODEL}/versions/{number}.yaml", text)
+
+
+def create(folder: Path, *, namespace: str, prometheus: str, policy: str = POLICY) -> Repository:
+    """A rendered and pushed repository in which version 1 of one model serves, and 2 and 3 wait."""
+    made = Repository(folder / "tree", folder / "remote.git", folder / "artifacts")
+    made.tree.mkdir(parents=True)
+    git("init", "-q", "--bare", "-b", "main", made.remote, cwd=folder)
+    git("init", "-q", "-b", "main", cwd=made.tree)
+    git("remote", "add", "origin", made.remote, cwd=made.tree)
+    _write(made.tree / "mrc.yaml", REPOSITORY)
+    _write(
+        made.tree / f"environments/{ENVIRONMENT}.yaml",
+        ENVIRONMENT_FILE.format(namespace=namespace, prometheus=prometheus),
+    )
+    _write(made.tree / f"policies/{MODEL}/policy.yaml", policy)
+    for number in (1, 2, 3):
+        made.add_version(number)
+    made.publish("Start with version 1")
+    return made
+
+
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text.lstrip())

@@ -1,0 +1,131 @@
+"""One model in one namespace with everything around it, and the seconds that each step of its story took."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from judges import servers
+from world import mesh, monitoring, repository
+from world.background import repeated
+from world.control_plane import ApiError, ControlPlane, Object
+from world.mesh import Mesh
+from world.monitoring import Monitoring
+from world.repository import MODEL, Repository
+from world.syncer import Syncer
+from world.waiting import wait
+
+T = TypeVar("T")
+
+
+@dataclass
+class Story:
+    """The Rollout of one model, who changes it, and what is seen of it."""
+
+    plane: ControlPlane
+    namespace: str
+    repository: Repository
+    mesh: Mesh
+    monitoring: Monitoring
+    syncer: Syncer
+    steps: list[tuple[str, float]] = field(default_factory=list)
+    _begin: float = field(default_factory=time.monotonic)
+
+    # What is seen.
+
+    def rollout(self) -> Object:
+        """The Rollout as it is now, empty when there is none yet."""
+        path = f"/apis/argoproj.io/v1alpha1/namespaces/{self.namespace}/rollouts/{MODEL}"
+        return self.plane.get(path) or {}
+
+    def status(self) -> Object:
+        """The status of the Rollout for its newest spec; empty while Argo has not seen that."""
+        rollout = self.rollout()
+        status: Object = rollout.get("status", {})
+        seen = str(rollout.get("metadata", {}).get("generation")) == str(status.get("observedGeneration"))
+        return status if seen else {}
+
+    def healthy(self, version: int) -> bool:
+        """Whether this version serves, fully promoted."""
+        rollout, status = self.rollout(), self.status()
+        if not status or version_of(rollout["spec"]["template"]) != version:
+            return False
+        return status.get("phase") == "Healthy" and status.get("stableRS") == status.get("currentPodHash")
+
+    def aborted(self) -> bool:
+        """Whether Argo aborted the version that the tree names."""
+        return bool(self.status().get("abort"))
+
+    def serves(self, version: int) -> bool:
+        """Whether every request goes to this version."""
+        return set(self.mesh.shares) == {version}
+
+    def replica_sets(self) -> dict[int, Object]:
+        """The ReplicaSets by version."""
+        found = self.plane.items(f"/apis/apps/v1/namespaces/{self.namespace}/replicasets")
+        return {version_of(each["spec"]["template"]): each for each in found}
+
+    def analysis_runs(self) -> dict[str, str]:
+        """The phase of every AnalysisRun, by its name."""
+        found = self.plane.items(f"/apis/argoproj.io/v1alpha1/namespaces/{self.namespace}/analysisruns")
+        return {each["metadata"]["name"]: each.get("status", {}).get("phase", "") for each in found}
+
+    def weights(self) -> dict[str, int]:
+        """The weights of the VirtualService by Service, equal in all of its routes."""
+        path = f"/apis/networking.istio.io/v1/namespaces/{self.namespace}/virtualservices/{MODEL}"
+        routes = (self.plane.get(path) or {"spec": {"http": []}})["spec"]["http"]
+        every = [{each["destination"]["host"]: each.get("weight", 0) for each in route["route"]} for route in routes]
+        return every[0] if every and all(each == every[0] for each in every) else {}
+
+    def seen(self) -> dict[str, Any]:
+        """What a person would look at first."""
+        status = self.rollout().get("status", {})
+        shown = ("phase", "message", "currentStepIndex", "abort", "stableRS", "currentPodHash")
+        return {
+            "rollout": {name: status[name] for name in shown if name in status},
+            "weights": self.weights(),
+            "shares": self.mesh.shares,
+            "analysis": self.analysis_runs(),
+            "verdicts": self.monitoring.prometheus.query("mrc:guardrail:verdict"),
+        }
+
+    # What is told.
+
+    def until(self, what: str, look: Callable[[], T], *, seconds: float = 60) -> T:
+        """Wait for `look`, and write down how long after the step before it came."""
+        begin = time.monotonic()
+        found = wait(what, look, seconds=seconds, seen=self.seen)
+        self.steps.append((what, time.monotonic() - begin))
+        return found
+
+    def told(self) -> str:
+        """The steps, a line each: seconds since the step before, and what happened."""
+        return "\n".join(f"{seconds:6.1f} s  {what}" for what, seconds in self.steps)
+
+
+def version_of(template: Object) -> int:
+    """The version that a pod template is of."""
+    return int(template["metadata"]["labels"]["mrc.dev/version"])
+
+
+@contextlib.contextmanager
+def begin(plane: ControlPlane, namespace: str, folder: Path, policy: str = repository.POLICY) -> Iterator[Story]:
+    """A story in which version 1 serves all traffic, for the length of the `with`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    plane.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
+    (port,) = servers.free_ports(1)
+    team = repository.create(folder, namespace=namespace, prometheus=f"http://127.0.0.1:{port}", policy=policy)
+    traffic = Mesh(plane, namespace, MODEL)
+    with contextlib.ExitStack() as stack:
+        target = stack.enter_context(mesh.serve(traffic))
+        watching = stack.enter_context(monitoring.serve(plane, namespace, folder / "monitoring", target, port))
+        stack.enter_context(repeated(watching.load, seconds=0.3))
+        syncer = Syncer(plane, team.remote, folder / "synced")
+        stack.enter_context(repeated(syncer.sync, seconds=0.3, forgiven=(OSError, ApiError)))
+        story = Story(plane, namespace, team, traffic, watching, syncer)
+        story.until("version 1 is deployed", lambda: story.healthy(1) and story.serves(1), seconds=20)
+        yield story
