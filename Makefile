@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help venv tools test test-cluster demo format cases schemas lock benchmark
+.PHONY: help venv tools test test-cluster demo format cases reference lock benchmark
 MAKEFLAGS += --no-print-directory
 
 # The newest Python that is called so; `make PYTHON=... venv` names another one (3.11 or newer).
@@ -81,8 +81,9 @@ cases: venv ## Write the golden cases anew; then read the diff
 	@MRC_REWRITE_CASES=1 $(BIN)/pytest -q tests/test_cases.py
 	@git diff --stat -- tests/cases
 
-schemas: venv ## Write .schemas/ anew, what editors check the example fleet against
-	@for kind in $$($(BIN)/mrc schema | cut -d' ' -f1); do $(BIN)/mrc schema $$kind > .schemas/$$kind.json; done
+reference: venv ## Write docs/reference/ and .schemas/ anew from the code
+	@$(BIN)/python docs/make_reference.py
+	@git diff --stat -- docs/reference .schemas
 
 lock: venv ## Pin what pyproject.toml asks for; with UPGRADE=--upgrade the newest of everything
 	$(call step,requirements.lock,$(COMPILE) --output-file requirements.lock)

@@ -14,9 +14,13 @@ from mrc.schema.policy import Action, OnMissing, Tier
 from mrc.schema.units import Duration, Share, plain
 
 VALUE = "mrc:guardrail:value"
+"""What was measured, in the metric's base unit (seconds, bytes, a share from 0 to 1)."""
 LIMIT = "mrc:guardrail:limit"
+"""What the value is compared with, in the same unit."""
 SAMPLES = "mrc:guardrail:samples"
+"""How many observations the value rests on."""
 VERDICT = "mrc:guardrail:verdict"
+"""1 where the version is worse, 0 where it is fine; absent where that cannot be told."""
 
 
 @dataclass(frozen=True)

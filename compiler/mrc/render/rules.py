@@ -17,8 +17,12 @@ from mrc.rollouts import active
 from mrc.schema.units import Duration
 
 WORSE = "ModelWorse"
+"""The version that the policy serves is worse. `mrc_action` is the guardrail's action."""
 STABLE_WORSE = "StableModelWorse"
+"""Another version that still has traffic is worse: look for a cause outside the model first. It pages."""
 TELEMETRY_MISSING = "ModelTelemetryMissing"
+"""The series of a guardrail are gone, so that nothing watches the version for it. It pages, or asks for the rollback
+where the guardrail says `onMissing: rollback`."""
 _LONGEST_GAP = Duration.parse("10m")
 _HUMANIZE = {"ratio": "humanizePercentage", "seconds": "humanizeDuration", "bytes": "humanize1024"}
 

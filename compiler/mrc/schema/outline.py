@@ -67,7 +67,7 @@ def _fields(kind: str, model: type[BaseModel], above: tuple[str, ...]) -> Iterat
             written=_written(_schema(info)),
             required=info.is_required(),
             default=_default(info),
-            meaning=said.meaning or (class_meaning(inner) if inner else ""),
+            meaning="\n\n".join(filter(None, (said.meaning, class_meaning(inner) if inner else ""))),
             example=said.example,
             rendered=said.rendered,
         )
