@@ -4,6 +4,7 @@ import re
 import textwrap
 from difflib import get_close_matches
 from itertools import chain
+from typing import NamedTuple
 
 from mrc.catalogue import METRICS, reads
 from mrc.diagnostics import Rule
@@ -117,31 +118,42 @@ def _steps(name: str) -> list[str]:
 
 def _found(asked: list[str]) -> list[Field]:
     """The fields whose whole path is meant, or else whose path ends so, or else which hold an entry of that name."""
-    left = [(field, _left(field, field.path, asked)) for field in _FIELDS]
-    found = [field for field, rest in left if rest == 0] or [field for field, rest in left if rest is not None]
-    if found or len(asked) < 2:
-        return found
-    holding = [field for field in _FIELDS if field.steps and _left(field, field.path, asked[:-1]) == 0]
+    matched = [(match, field) for field in _FIELDS if (match := _match(field, field.path, asked)) is not None]
+    if matched:
+        whole = [(match, field) for match, field in matched if match.above == 0] or matched
+        fewest = min(match.names for match, _ in whole)
+        return [field for match, field in whole if match.names == fewest]
+    holding = [field for field in _FIELDS if field.steps and _match(field, field.path, asked[:-1]) == _Match(0, 0)]
     keys = [other.key.lower() for field in holding for other in _FIELDS if field.holds(other)]
     return [] if get_close_matches(asked[-1], keys, n=1, cutoff=0.75) else holding
 
 
-def _left(field: Field, path: tuple[str, ...], asked: list[str]) -> int | None:
-    """How many keys of the path stand above what was asked for; None where something else was asked for.
+class _Match(NamedTuple):
+    """How many keys of a field's path stand above what was asked for, and how many steps were taken for names."""
+
+    above: int
+    names: int
+
+
+def _match(field: Field, path: tuple[str, ...], asked: list[str]) -> _Match | None:
+    """How the path answers what was asked for; None where something else was asked for.
 
     Names of entries, indexes, `spec` and the kind may be left out.
     """
     if not asked:
-        return sum(step not in _PASSED for step in path)
+        return _Match(sum(step not in _PASSED for step in path), 0)
     if not path:
-        return 0 if asked in ([field.kind.lower()], [_SHORT.get(field.kind)]) else None
+        return _Match(0, 0) if asked in ([field.kind.lower()], [_SHORT.get(field.kind)]) else None
     *above, step = path
     if step.lower() == asked[-1]:
-        return _left(field, tuple(above), asked[:-1])
+        return _match(field, tuple(above), asked[:-1])
     if step not in _PASSED:
         return None
-    without = _left(field, tuple(above), asked)
-    return without if without is not None or step == "spec" else _left(field, tuple(above), asked[:-1])
+    without = _match(field, tuple(above), asked)
+    if without is not None or step == "spec":
+        return without
+    named = _match(field, tuple(above), asked[:-1])
+    return named and _Match(named.above, named.names + 1)
 
 
 def _meant(name: str) -> str:
