@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mrc.tree import MemoryTree
+from mrc.tree import ROOTS, UnreadableError, below
 
 if TYPE_CHECKING:
     from git import Repo
@@ -23,41 +23,68 @@ def repository(root: Path) -> "Repo | None":
         return None
 
 
-def base_tree(repo: "Repo", root: Path, revision: str) -> MemoryTree:
-    """The documents at the merge base of HEAD and `revision`; RevisionError when it is not there."""
+def base_commit(repo: "Repo", revision: str) -> str:
+    """The merge base of HEAD and `revision`; RevisionError when there is none."""
     import git
 
     try:
         tip = repo.git.rev_parse("--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-        base = repo.git.merge_base("--", "HEAD", tip)
+        return str(repo.git.merge_base("--", "HEAD", tip))
     except git.GitCommandError:
         if repo.git.rev_parse("--is-shallow-repository") == "true":
             raise RevisionError(
                 f"this shallow clone does not reach {revision}: fetch the history (in CI, fetch-depth: 0)"
             ) from None
         raise RevisionError(f"git does not know {revision}, or it shares no history with HEAD") from None
-    return _tree(repo, root, base)
 
 
-def _tree(repo: "Repo", root: Path, commit: str) -> MemoryTree:
+def base_tree(repo: "Repo", root: Path, revision: str) -> "RevisionTree":
+    """The files at the merge base of HEAD and `revision`; RevisionError when it is not there."""
+    return RevisionTree(repo, root, base_commit(repo, revision))
+
+
+class RevisionTree:
+    """What mrc reads of one commit. A file is read from git when it is asked for."""
+
+    def __init__(self, repo: "Repo", root: Path, commit: str) -> None:
+        self.commit = commit
+        self.refused: dict[str, str] = {}
+        self._repo = repo
+        self._blobs: dict[str, str] = {}
+        prefix = _prefix(repo, root)
+        for entry in repo.git.ls_tree("-r", "-z", "--full-tree", commit).split("\0"):
+            meta, _, whole = entry.partition("\t")
+            path = whole.removeprefix(prefix)
+            if not whole.startswith(prefix) or path.partition("/")[0] not in ROOTS:
+                continue
+            mode, _, name = meta.split(" ")
+            if mode in ("120000", "160000"):
+                self.refused[path] = "a symbolic link" if mode == "120000" else "a submodule"
+            else:
+                self._blobs[path] = name
+
+    def files(self, under: str = "") -> list[str]:
+        return below(self._blobs, under)
+
+    def read(self, path: str) -> bytes:
+        if path not in self._blobs:
+            raise UnreadableError("there is no such file")
+        _, _, _, stream = self._repo.git.stream_object_data(self._blobs[path])
+        data: bytes = stream.read()
+        return data
+
+
+def changed(repo: "Repo", root: Path, commit: str) -> list[str]:
+    """What mrc reads below `root` and what differs between the commit and the work tree, untracked files too."""
+    prefix = _prefix(repo, root)
+    wanted = ["--", *(f":(top,literal){prefix}{name}" for name in ROOTS)]
+    differing = repo.git.diff("--name-only", "-z", "--no-renames", "--no-ext-diff", commit, *wanted)
+    new = repo.git.ls_files("--others", "--full-name", "-z", *wanted)
+    paths = {path for listed in (differing, new) for path in listed.split("\0") if path}
+    return sorted(path.removeprefix(prefix) for path in paths)
+
+
+def _prefix(repo: "Repo", root: Path) -> str:
     top = Path(repo.working_tree_dir or root).resolve()
     prefix = root.resolve().relative_to(top).as_posix()
-    prefix = "" if prefix == "." else f"{prefix}/"
-    listed = repo.git.ls_tree("-r", "-z", "--full-tree", commit)
-    files: dict[str, bytes] = {}
-    refused: dict[str, str] = {}
-    for entry in listed.split("\0"):
-        meta, _, path = entry.partition("\t")
-        if not path.startswith(prefix) or not _ours(path[len(prefix) :]):
-            continue
-        mode, _, name = meta.split(" ")
-        if mode in ("120000", "160000"):
-            refused[path[len(prefix) :]] = "a symbolic link" if mode == "120000" else "a submodule"
-            continue
-        _, _, _, stream = repo.git.stream_object_data(name)
-        files[path[len(prefix) :]] = stream.read()
-    return MemoryTree(files, refused)
-
-
-def _ours(path: str) -> bool:
-    return path == "mrc.yaml" or path.startswith(("policies/", "environments/"))
+    return "" if prefix == "." else f"{prefix}/"

@@ -15,6 +15,7 @@ VERBS = {
     "explain": "Explain a code, a field or a metric.",
     "fetch": "Lay down a model repository from a manifest.",
     "init": "Start a repository of policies.",
+    "plan": "Say what a change does, before it is merged.",
     "promote": "Let another version serve: change the one line.",
     "render": "Render what Kubernetes, Triton and Prometheus accept.",
     "schema": "Print the JSON Schema of a document.",

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from mrc.cli.common import counted, directory_option, format_option, show_all, work_tree
+from mrc.cli.common import counted, directory_option, format_option, pinned_base, show_all, work_tree
 from mrc.compile import analyse
 from mrc.diagnostics import has_errors
-from mrc.revision import RevisionError, base_tree, repository
+from mrc.revision import RevisionError, RevisionTree, base_tree, repository
 from mrc.schema.units import Timestamp
-from mrc.tree import MemoryTree, WorkTree
+from mrc.tree import WorkTree
 
 
 @click.command()
@@ -40,24 +40,17 @@ def _time(text: str | None) -> datetime:
         raise click.BadParameter(str(problem), param_hint="--now") from None
 
 
-def _base(tree: WorkTree, directory: Path, asked: str | None) -> tuple[MemoryTree | None, str]:
+def _base(tree: WorkTree, directory: Path, asked: str | None) -> tuple[RevisionTree | None, str]:
     """The tree to compare with, and what to say when there is none."""
     repo = repository(directory)
     if repo is None:
         if asked:
             raise click.ClickException(f"this is no git repository: {asked} cannot be had")
         return None, "; not compared with a base: this is no git repository"
-    revision = asked or _pinned(tree)
+    revision = asked or pinned_base(tree)
     try:
         return base_tree(repo, directory, revision), ""
     except RevisionError as problem:
         if asked or "shallow" in str(problem):
             raise click.ClickException(f"{problem}") from None
         return None, f"; not compared with a base: {problem}"
-
-
-def _pinned(tree: WorkTree) -> str:
-    from mrc.load import load
-
-    objects, _ = load(tree, [])
-    return str(objects.repository[1].spec.base) if objects.repository else "origin/main"

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from mrc.diagnostics import Diagnostic, Severity, show
+from mrc.load import load
 from mrc.tree import Tree, UnreadableError, WorkTree
 
 format_option = click.option(
@@ -57,3 +58,9 @@ def counted(found: list[Diagnostic]) -> str:
         if number:
             parts.append(f"{number} {severity}{'s' if number > 1 else ''}")
     return ", ".join(parts)
+
+
+def pinned_base(tree: Tree) -> str:
+    """The revision that mrc.yaml compares with."""
+    objects, _ = load(tree, [])
+    return str(objects.repository[1].spec.base) if objects.repository else "origin/main"

@@ -3,7 +3,10 @@
 import click
 
 from mrc.init import json_schema
+from mrc.plan import json as plan_json
 from mrc.schema import KINDS
+
+PLAN = "Plan"
 
 
 @click.command()
@@ -13,8 +16,12 @@ def schema(kind: str | None) -> int:
     if kind is None:
         for name, model in KINDS.items():
             click.echo(f"{name:15} {(model.__doc__ or '').splitlines()[0]}")
+        click.echo(f"{PLAN:15} What `mrc plan --format json` prints.")
+        return 0
+    if kind == PLAN:
+        click.echo(plan_json.schema(), nl=False)
         return 0
     if kind not in KINDS:
-        raise click.ClickException(f"there is no kind {kind}; the kinds are {', '.join(KINDS)}")
+        raise click.ClickException(f"there is no kind {kind}; the kinds are {', '.join((*KINDS, PLAN))}")
     click.echo(json_schema(kind), nl=False)
     return 0

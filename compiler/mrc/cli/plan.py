@@ -1,0 +1,73 @@
+"""mrc plan"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mrc.cli.common import directory_option, pinned_base, show_all, work_tree
+from mrc.compile import analyse
+from mrc.plan import json, terminal
+from mrc.plan.build import build
+from mrc.plan.model import Plan
+from mrc.plan.touched import touched
+from mrc.revision import RevisionError, base_tree, changed, repository
+
+
+class _Detailed(click.Command):
+    """2 means changes here, so that wrong use is 1 like every other failure."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> click.Context:
+        try:
+            return super().make_context(*arguments, **more)
+        except click.ClickException as problem:
+            problem.show()
+            raise click.exceptions.Exit(1) from None
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except click.ClickException as problem:
+            problem.show()
+            raise click.exceptions.Exit(1) from None
+
+
+@click.command(cls=_Detailed)
+@click.option(
+    "--base", metavar="REV", help="Compare with the merge base of this revision.  [default: base in mrc.yaml]"
+)
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
+    help="How the plan is printed.",
+)  # fmt: skip
+@directory_option
+def plan(base: str | None, form: str, directory: Path) -> int:
+    """Say what the change since the base does: what it means, then objects, then text.
+
+    Exit 0: nothing. 2: something changes. 1: there are errors.
+    """
+    tree = work_tree(directory)
+    repo = repository(directory)
+    if repo is None:
+        raise click.ClickException("this is no git repository: there is nothing to compare with")
+    try:
+        before = base_tree(repo, directory, base or pinned_base(tree))
+    except RevisionError as problem:
+        raise click.ClickException(str(problem)) from None
+    reach = touched(changed(repo, directory, before.commit))
+    # What is not touched is not even read; the loaded models alone are compared with the base.
+    after = analyse(tree, reach.to_load, base=before)
+    planned = build(before.commit, before, after, reach)
+    if form == "text":
+        show_all(after.diagnostics, tree, "text")
+    click.echo(_shown(planned, form), nl=False)
+    return 1 if planned.failed else 0 if planned.empty else 2
+
+
+def _shown(planned: Plan, form: str) -> str:
+    match form:
+        case "json":
+            return json.render(planned)
+        case _:
+            return terminal.render(planned, colour=sys.stdout.isatty())

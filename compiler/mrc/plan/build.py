@@ -1,0 +1,174 @@
+"""Two analysed fleets and the rendered files of both to a `Plan`."""
+
+from collections.abc import Iterable, Mapping
+
+from mrc.compile import Compiled
+from mrc.diagnostics import Diagnostic
+from mrc.link import Release
+from mrc.plan import exposure, objects, settings, text, versions, wayback
+from mrc.plan.model import (
+    FORMAT,
+    EnvironmentPlan,
+    FileChange,
+    Finding,
+    Kind,
+    Plan,
+    ReleasePlan,
+    Unplanned,
+)
+from mrc.plan.touched import Touched
+from mrc.render import render
+from mrc.render.kustomize import of_environment
+from mrc.tree import Tree
+
+Key = tuple[str, str]  # environment, model
+
+
+def build(base: str, committed: Tree, after: Compiled, touched: Touched) -> Plan:
+    """The plan of everything that is touched.
+
+    `after` was analysed against the base. `base` is its commit, `committed` its tree: what is rendered in it is what
+    runs. Where nothing is committed below `rendered/`, the base is rendered anew.
+    """
+    before = after.before
+    assert before is not None
+    unplanned = _unplanned(before, after)
+    old, new = (_releases(each, touched, unplanned) for each in (before, after))
+    found = []
+    for key in sorted(old.keys() | new.keys()):
+        release = _release(old.get(key), new.get(key), committed)
+        if release is not None:
+            found.append(release)
+    shared = _shared(committed, found)
+    return Plan(
+        format=FORMAT,
+        base=base,
+        findings=tuple(_finding(each) for each in after.diagnostics),
+        environments=tuple(_environments(before, after, found)),
+        releases=tuple(found),
+        unplanned=tuple(unplanned),
+        shared=shared,
+        objects=text.counts(change.sign for release in found for change in release.objects),
+        files=text.counts(change.sign for files in (*(release.files for release in found), shared) for change in files),
+    )
+
+
+def _releases(compiled: Compiled, touched: Touched, unplanned: list[Unplanned]) -> dict[Key, Release]:
+    models = {each.model for each in unplanned}
+    environments = {each.environment for each in unplanned}
+    return {
+        (release.environment_name, release.model): release
+        for release in compiled.fleet.releases
+        if touched.has(release) and release.model not in models and release.environment_name not in environments
+    }
+
+
+def _release(before: Release | None, after: Release | None, committed: Tree) -> ReleasePlan | None:
+    """What changes for one release; None where nothing does."""
+    there = after or before
+    assert there is not None
+    running = _running(before, there.folder, committed)
+    rendered = _texts(after) if after is not None else {}
+    files = text.differences(running, rendered)
+    changed = settings.settings(before, after) if before is not None and after is not None else ()
+    if not files and not changed:
+        return None
+    paths = {change.path for change in files}
+    kind = _kind(before, after, running, rendered, paths)
+    rolls = kind not in ("edit", "removed")
+    version_changes = after is not None and (before is None or before.version.number != after.version.number)
+    return ReleasePlan(
+        model=there.model,
+        environment=there.environment_name,
+        team=there.team,
+        kind=kind,
+        version_before=before.version.number if before else None,
+        version_after=after.version.number if after else None,
+        fallback_before=before.fallback.number if before and before.fallback else None,
+        fallback_after=after.fallback.number if after and after.fallback else None,
+        version=versions.compare(before.version if before else None, after.version)
+        if after is not None and version_changes
+        else None,
+        stages=exposure.timeline(after) if after is not None else (),
+        guardrails=exposure.watched(after) if after is not None else (),
+        way_back=wayback.way_back(after, before, running) if after is not None else None,
+        warmth=wayback.warmth(after, before, rolls=rolls),
+        settings=changed,
+        objects=objects.differences(_only(running, paths), _only(rendered, paths)),
+        files=files,
+    )
+
+
+def _kind(
+    before: Release | None,
+    after: Release | None,
+    running: Mapping[str, str],
+    rendered: Mapping[str, str],
+    paths: set[str],
+) -> Kind:
+    if before is None or after is None:
+        return "added" if before is None else "removed"
+    if before.version.number != after.version.number:
+        return "promotion" if after.version.number > before.version.number else "rollback"
+    if not any(path.endswith("/rollout.yaml") for path in paths):
+        return "edit"
+    return "edit" if objects.pod_template(running) == objects.pod_template(rendered) else "restart"
+
+
+def _running(before: Release | None, folder: str, committed: Tree) -> dict[str, str]:
+    """The files that the base has for the release: those that are committed, or what it renders to."""
+    paths = committed.files(folder)
+    if paths:
+        return {path: committed.read(path).decode(errors="replace") for path in paths}
+    return _texts(before) if before is not None else {}
+
+
+def _texts(release: Release) -> dict[str, str]:
+    return {artifact.path: artifact.text for artifact in render(release)}
+
+
+def _only(files: Mapping[str, str], paths: Iterable[str]) -> dict[str, str]:
+    return {path: files[path] for path in sorted(paths) if path in files}
+
+
+def _shared(committed: Tree, found: list[ReleasePlan]) -> tuple[FileChange, ...]:
+    """The list of models of each environment, where it is committed and a model comes or goes."""
+    before, after = {}, {}
+    for environment in sorted({release.environment for release in found if release.kind in ("added", "removed")}):
+        paths = committed.files(f"rendered/{environment}")
+        if not paths:
+            continue
+        there = {path.split("/")[2] for path in paths if path.count("/") == 3}
+        come = {each.model for each in found if each.environment == environment and each.kind == "added"}
+        gone = {each.model for each in found if each.environment == environment and each.kind == "removed"}
+        listing = of_environment(environment, sorted(there - gone | come))
+        after[listing.path] = listing.text
+        if listing.path in paths:
+            before[listing.path] = committed.read(listing.path).decode(errors="replace")
+    return text.differences(before, after)
+
+
+def _environments(before: Compiled, after: Compiled, found: list[ReleasePlan]) -> Iterable[EnvironmentPlan]:
+    for name in sorted(before.objects.environments.keys() & after.objects.environments.keys()):
+        changed = settings.of_environment(before.objects.environments[name][0], after.objects.environments[name][0])
+        if changed:
+            restarts = tuple(each.model for each in found if each.environment == name and each.kind == "restart")
+            yield EnvironmentPlan(name, changed, restarts)
+
+
+def _unplanned(before: Compiled, after: Compiled) -> list[Unplanned]:
+    """What has errors that keep it from being linked whole, now or in the base."""
+    found: dict[tuple[str | None, str | None], Unplanned] = {}
+    for compiled, why in ((after, "has errors"), (before, "has errors in the base")):
+        for path in sorted(compiled.broken):
+            folder, _, rest = path.partition("/")
+            name = rest.split("/")[0].removesuffix(".yaml")
+            if folder == "policies":
+                found.setdefault((name, None), Unplanned(name, None, f"{path} {why}"))
+            elif folder == "environments":
+                found.setdefault((None, name), Unplanned(None, name, f"{path} {why}"))
+    return list(found.values())
+
+
+def _finding(found: Diagnostic) -> Finding:
+    return Finding(found.code, found.severity, found.message, found.file, found.line, found.column, found.hint)

@@ -1,0 +1,267 @@
+"""A plan: what a change would do, as data. The JSON of `mrc plan` is this, field by field.
+
+Times are whole seconds; shares are percent of the model's traffic; None says that there is none, or that it cannot be
+known from files.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from pydantic import ConfigDict
+from pydantic.alias_generators import to_camel
+
+from mrc.diagnostics import Severity
+
+FORMAT = "mrc.dev/plan/v1alpha1"
+
+Kind = Literal["added", "removed", "promotion", "rollback", "restart", "edit"]
+Sign = Literal["+", "~", "-"]
+Direction = Literal["looser", "stricter", "other"]
+
+
+class Part:
+    """What the parts share: camelCase in JSON, and the docstring below a field as its description."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
+        alias_generator=to_camel, use_attribute_docstrings=True, extra="forbid"
+    )
+
+
+@dataclass(frozen=True)
+class Finding(Part):
+    """A problem that `mrc check` finds in what changes."""
+
+    code: str
+    severity: Severity
+    message: str
+    file: str
+    line: int
+    """From 1; 0 means the file as a whole."""
+    column: int
+    hint: str
+
+
+@dataclass(frozen=True)
+class FileOfBundle(Part):
+    """A pinned part of the version: a file of the bundle, an image, a config or data, and how it changes."""
+
+    sign: Sign
+    role: str
+    """weights, tokenizer, preprocessing, prompts, retrievalIndex, adapters; or image, config, settings, data."""
+    name: str
+    before: str | None
+    """What pins it: a SHA-256, an image, or a value as it was written."""
+    after: str | None
+    size: int | None = None
+    """Bytes of the new file."""
+
+
+@dataclass(frozen=True)
+class Commits(Part):
+    """The code that made the two versions: what a reader of the range would review."""
+
+    repository: str
+    before: str | None
+    after: str
+
+
+@dataclass(frozen=True)
+class VersionChange(Part):
+    """What the new version has that the one before has not."""
+
+    files: tuple[FileOfBundle, ...]
+    same: tuple[str, ...]
+    """Roles in which nothing changed."""
+    commits: Commits | None
+    """None where both were made by the same commit."""
+
+
+@dataclass(frozen=True)
+class StagePlan(Part):
+    """A phase of the rollout: who meets the new version, from when, for how long."""
+
+    kind: Literal["shadow", "preview", "traffic", "approval", "bake", "warm"]
+    percent: float
+    """What the new version gets of the traffic; copies of it in a shadow."""
+    starts: int
+    """Seconds after the start of the rollout, without the time that approvals take."""
+    approvals: int
+    """How many approvals come before it."""
+    seconds: int | None
+    """How long it is; None where a person ends it."""
+    group: str | None
+    """Who ends it."""
+    per_second: float
+    """Requests a second that the new version answers, by expectedTraffic."""
+    exposed: int | None
+    """Requests that users had answered by the new version up to the end of this stage; None once a person decides."""
+
+
+@dataclass(frozen=True)
+class Watch(Part):
+    """What one guardrail does in one phase."""
+
+    phase: str
+    does: Literal["abort", "rollback", "page", "ticket", "nothing"]
+    """`abort` is Argo's, at once; `rollback` is an alert and a commit."""
+    seconds: int | None = None
+    """Worst case from the onset until it is restored (or until the page), where it can be computed."""
+    why: str = ""
+    """Why it does nothing."""
+
+
+@dataclass(frozen=True)
+class GuardrailPlan(Part):
+    """A guardrail across the phases of the rollout, in their order."""
+
+    name: str
+    title: str
+    limit: str
+    window: int
+    phases: tuple[Watch, ...]
+
+
+@dataclass(frozen=True)
+class WayBack(Part):
+    """What a rollback of this change would return to, and whether only traffic has to move for it."""
+
+    version: int | None
+    """None where there is nothing to go back to."""
+    restorable: bool
+    """Whether its pod template, rendered now, equals what runs: going back then only moves traffic."""
+    why: str
+    warm: int | None
+    """Seconds for which it is kept running after the promotion."""
+    seconds_to_cold_start: int | None
+    """What a start of its pods may take at most, where nothing is warm."""
+
+
+@dataclass(frozen=True)
+class Warmth(Part):
+    """A version that keeps running, or does not any more, because of this change."""
+
+    version: int
+    becomes: Literal["warm", "cold"]
+    when: str
+
+
+@dataclass(frozen=True)
+class Setting(Part):
+    """A value of the policy or the environment that changes, and whether the change makes it looser."""
+
+    name: str
+    before: str | None
+    after: str | None
+    direction: Direction
+
+
+@dataclass(frozen=True)
+class ObjectChange(Part):
+    """A Kubernetes object that is added, changed or removed."""
+
+    sign: Sign
+    kind: str
+    name: str
+    namespace: str
+    file: str
+    fields: tuple[str, ...]
+    """Where a changed object differs, such as spec.template."""
+
+
+@dataclass(frozen=True)
+class FileChange(Part):
+    """A rendered file that is added, changed or removed, with the unified diff of its text."""
+
+    sign: Sign
+    path: str
+    added: int
+    removed: int
+    diff: tuple[str, ...]
+    """Lines of the unified diff, without the two that name the file."""
+
+
+@dataclass(frozen=True)
+class ReleasePlan(Part):
+    """What changes for one model in one environment: what it means, then objects, then text."""
+
+    model: str
+    environment: str
+    team: str
+    kind: Kind
+    """`promotion` and `rollback` change the version; `restart` replaces the pods of the same one; `edit` no pod."""
+    version_before: int | None
+    version_after: int | None
+    fallback_before: int | None
+    fallback_after: int | None
+    version: VersionChange | None
+    stages: tuple[StagePlan, ...]
+    """Of the rollout that this change starts; of the next one where it starts none."""
+    guardrails: tuple[GuardrailPlan, ...]
+    way_back: WayBack | None
+    warmth: tuple[Warmth, ...]
+    settings: tuple[Setting, ...]
+    objects: tuple[ObjectChange, ...]
+    files: tuple[FileChange, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.model} in {self.environment}"
+
+    @property
+    def starts_rollout(self) -> bool:
+        """Whether pods are replaced, so that the stages happen."""
+        return self.kind not in ("removed", "edit")
+
+
+@dataclass(frozen=True)
+class EnvironmentPlan(Part):
+    """An environment whose own document changes, and what that does to the models in it."""
+
+    name: str
+    settings: tuple[Setting, ...]
+    restarts: tuple[str, ...]
+    """Models whose pods are replaced although their version stays."""
+
+
+@dataclass(frozen=True)
+class Counts(Part):
+    """How many objects or files are added, changed and removed."""
+
+    added: int
+    changed: int
+    removed: int
+
+
+@dataclass(frozen=True)
+class Unplanned(Part):
+    """A model in every environment, or an environment with every model, whose documents have errors."""
+
+    model: str | None
+    environment: str | None
+    why: str
+
+
+@dataclass(frozen=True)
+class Plan(Part):
+    """What a change does to every model in every environment that it touches."""
+
+    format: str
+    """`mrc.dev/plan/v1alpha1`. Fields are added to a version, never renamed or removed."""
+    base: str
+    """The commit that is compared with: the merge base."""
+    findings: tuple[Finding, ...]
+    environments: tuple[EnvironmentPlan, ...]
+    releases: tuple[ReleasePlan, ...]
+    unplanned: tuple[Unplanned, ...]
+    shared: tuple[FileChange, ...]
+    """Rendered files that belong to no single model."""
+    objects: Counts
+    files: Counts
+
+    @property
+    def failed(self) -> bool:
+        return any(finding.severity is Severity.ERROR for finding in self.findings)
+
+    @property
+    def empty(self) -> bool:
+        return not (self.releases or self.environments or self.shared or self.unplanned)

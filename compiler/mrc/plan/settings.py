@@ -1,0 +1,209 @@
+"""Two releases of a model to the values that differ, and which of the differences make it looser."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mrc.guardrail import Bound, Guardrail, WorseThanStable, limit_in_words
+from mrc.link import Release
+from mrc.plan.model import Direction, Setting
+from mrc.read import Document
+from mrc.rollouts import Stage, stages
+from mrc.schema import Verdict
+from mrc.schema.units import Duration, Share
+
+_ACTIONS = ("ticket", "page", "rollback")  # from the loosest to the strictest
+_MISSING = ("ignore", "pause", "rollback")
+
+
+def settings(before: Release, after: Release) -> tuple[Setting, ...]:
+    """What of the policy, and of the environment as far as it is known here, differs."""
+    return (*_policy(before, after), *_guardrails(before, after), *_verdicts(before, after))
+
+
+def of_environment(before: Document, after: Document) -> tuple[Setting, ...]:
+    """What differs in the document of an environment, value by value."""
+    was, now = dict(_leaves(before.data["spec"], "")), dict(_leaves(after.data["spec"], ""))
+    return tuple(
+        Setting(path, was.get(path), now.get(path), _demanded(path, was.get(path), now.get(path)))
+        for path in sorted(was.keys() | now.keys())
+        if was.get(path) != now.get(path)
+    )
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _demanded(path: str, before: str | None, after: str | None) -> Direction:
+    """Limits alone have a direction: what the owners demand less of is looser."""
+    match path:
+        case "limits.approval" | "limits.validated":
+            return "stricter" if after == "true" else "looser"
+        case "limits.firstTraffic":
+            if before is None or after is None:
+                return "looser" if after is None else "stricter"
+            return _less(Share.parse(before), Share.parse(after))
+        case "limits.retained" if before is not None and after is not None:
+            return _less(int(after), int(before))
+        case "limits.guardrails":
+            old, new = set(json.loads(before or "[]")), set(json.loads(after or "[]"))
+            return "looser" if old - new else "stricter"
+        case _:
+            return "other"
+
+
+def _policy(before: Release, after: Release) -> Iterator[Setting]:
+    old, new = before.policy, after.policy
+    if (was := _stages(before)) != (now := _stages(after)):
+        yield Setting("stages", _joined(was), _joined(now), _exposure(stages(before), stages(after)))
+    if old.bake != new.bake:
+        yield Setting("bake", str(old.bake), str(new.bake), _less(new.bake, old.bake))
+    if old.warm != new.warm:
+        direction = _less(new.warm or Duration(0), old.warm or Duration(0))
+        yield Setting("warm", _text(old.warm), _text(new.warm), direction)
+    if old.replicas != new.replicas:
+        yield Setting("replicas", str(old.replicas), str(new.replicas), "other")
+    if old.expected_traffic != new.expected_traffic:
+        yield Setting("expectedTraffic", str(old.expected_traffic), str(new.expected_traffic), "other")
+    if before.side_effects != after.side_effects:
+        yield Setting("sideEffects", before.side_effects, after.side_effects, "other")
+    if before.team != after.team:
+        yield Setting("team", before.team, after.team, "other")
+
+
+def _stages(release: Release) -> list[str]:
+    return [_stage(stage) for stage in stages(release) if stage.kind not in ("bake", "warm")]
+
+
+def _stage(stage: Stage) -> str:
+    match stage.kind:
+        case "traffic":
+            return f"{stage.share} for {stage.length}"
+        case "shadow":
+            return f"shadow {stage.share} for {stage.length}"
+        case "approval":
+            return f"approval by {stage.group}"
+        case _:
+            return f"{stage.kind} for {stage.length}"
+
+
+def _exposure(old: list[Stage], new: list[Stage]) -> Direction:
+    """Looser when, at some moment, more users meet the new version than before; or when an approval is gone."""
+    if sum(stage.kind == "approval" for stage in new) < sum(stage.kind == "approval" for stage in old):
+        return "looser"
+    for stage in old:
+        if stage.kind in ("shadow", "preview") and not _as_long(stage, new):
+            return "looser"
+    was, now = _curve(old), _curve(new)
+    moments = sorted({moment for moment, _ in (*was, *now)})
+    more = any(_at(now, moment) > _at(was, moment) for moment in moments)
+    less = any(_at(now, moment) < _at(was, moment) for moment in moments)
+    return "looser" if more else "stricter" if less else "other"
+
+
+def _as_long(stage: Stage, others: list[Stage]) -> bool:
+    return any(
+        other.kind == stage.kind and (other.length or 0) >= (stage.length or 0) and other.share >= stage.share
+        for other in others
+    )
+
+
+def _curve(found: list[Stage]) -> list[tuple[int, float]]:
+    """From which moment which share: milliseconds after the start without approvals."""
+    curve, moment = [(0, 0.0)], 0
+    for stage in found:
+        if stage.answers:
+            curve.append((moment, float(stage.share)))
+        moment += stage.length or 0
+    return curve
+
+
+def _at(curve: list[tuple[int, float]], moment: int) -> float:
+    return [share for since, share in curve if since <= moment][-1]
+
+
+def _guardrails(before: Release, after: Release) -> Iterator[Setting]:
+    old = {guardrail.name: guardrail for guardrail in before.guardrails}
+    new = {guardrail.name: guardrail for guardrail in after.guardrails}
+    for name in sorted(old.keys() | new.keys()):
+        was, now = old.get(name), new.get(name)
+        place = f"guardrail {name}"
+        if was is None or now is None:
+            direction: Direction = "stricter" if was is None else "looser"
+            yield Setting(place, _limit(was) if was else None, _limit(now) if now else None, direction)
+            continue
+        if _what(was) != _what(now):
+            yield Setting(place, _limit(was), _limit(now), _limits(was, now))
+        for key, left, right, way in (
+            ("window", str(was.window), str(now.window), "other"),
+            ("minSamples", str(was.min_samples), str(now.min_samples), _less(was.min_samples, now.min_samples)),
+            ("action", was.action, now.action, _less(_ACTIONS.index(now.action), _ACTIONS.index(was.action))),
+            (
+                "onMissing",
+                was.on_missing,
+                now.on_missing,
+                _less(_MISSING.index(now.on_missing), _MISSING.index(was.on_missing)),
+            ),
+            ("tier", was.tier, now.tier, "other"),
+        ):
+            if left != right:
+                yield Setting(f"{place} {key}", left, right, way)  # type: ignore[arg-type]
+
+
+def _what(guardrail: Guardrail) -> object:
+    name = guardrail.metric.name if guardrail.metric is not None else None
+    return name, guardrail.promql, guardrail.samples_promql, guardrail.comparison
+
+
+def _limit(guardrail: Guardrail) -> str:
+    metric = guardrail.metric.name if guardrail.metric is not None else "the team's expression"
+    return f"{metric} {limit_in_words(guardrail)}"
+
+
+def _limits(was: Guardrail, now: Guardrail) -> Direction:
+    """Comparable only where metric and kind of comparison are the same."""
+    old, new = was.comparison, now.comparison
+    if isinstance(old, Bound) and isinstance(new, Bound) and old.worse == new.worse:
+        return _less(old.limit, new.limit) if old.worse == "higher" else _less(new.limit, old.limit)
+    if isinstance(old, WorseThanStable) and isinstance(new, WorseThanStable) and old.worse == new.worse:
+        more = new.relative > old.relative or new.absolute > old.absolute
+        fewer = new.relative < old.relative or new.absolute < old.absolute
+        return "looser" if more else "stricter" if fewer else "other"
+    return "other"
+
+
+def _less(value: object, than: object) -> Direction:
+    """Looser where the value has become less than it was."""
+    return "looser" if value < than else "stricter" if value > than else "other"  # type: ignore[operator]
+
+
+def _joined(found: list[str]) -> str:
+    return ", ".join(found) or "none"
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _verdicts(before: Release, after: Release) -> Iterator[Setting]:
+    """What people or the reconciler have said of the versions since."""
+    for number in sorted(before.verdicts.keys() | after.verdicts.keys()):
+        was, now = (_said(each.verdicts.get(number), after.environment_name) for each in (before, after))
+        if was != now:
+            yield Setting(f"verdict on {number}", was, now, "other")
+
+
+def _said(verdict: Verdict | None, environment: str) -> str | None:
+    if verdict is None:
+        return None
+    said = []
+    if verdict.spec.validated is not None:
+        said.append(f"validated by {verdict.spec.validated.by}")
+    if environment in verdict.spec.rejected:
+        said.append(f"rejected: {verdict.spec.rejected[environment].reason}")
+    return "; ".join(said) or None

@@ -1,0 +1,66 @@
+"""What a rollback of this change would return to, and which versions become warm or cold by it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from mrc.link import Release, Version
+from mrc.plan.exposure import keeps_warm
+from mrc.plan.model import Warmth, WayBack
+from mrc.plan.objects import pod_template
+from mrc.render import pod
+
+
+def way_back(release: Release, before: Release | None, running: Mapping[str, str]) -> WayBack:
+    """Held against what runs: `running` are the files that the cluster has applied."""
+    fallback = release.fallback
+    if fallback is None:
+        return WayBack(None, False, "the first version has nothing to go back to", None, None)
+    warm = release.policy.warm.seconds if release.policy.warm is not None else None
+    why_not = _why_not(release, before, fallback, running)
+    start = fallback.object.spec.startup.seconds
+    serves = before is not None and before.version.number == fallback.number
+    why = why_not or f"its pod template equals the one that {'runs' if serves else 'ran'}"
+    return WayBack(fallback.number, why_not is None, why, warm, start)
+
+
+def _why_not(release: Release, before: Release | None, fallback: Version, running: Mapping[str, str]) -> str | None:
+    if before is None:
+        return "nothing runs here yet"
+    if before.version.number == fallback.number:
+        was = pod_template(running)
+    elif before.fallback is not None and before.fallback.number == fallback.number:
+        was = template(before, before.fallback)
+    else:
+        return "no pod of it runs now: going back starts new ones"
+    if template(release, fallback) != was:
+        return "its pods would differ from those that were promoted: going back starts new ones"
+    if not keeps_warm(release):
+        return "without a traffic router nothing is kept running: going back starts pods"
+    return None
+
+
+def template(release: Release, version: Version) -> Any:
+    """The pod template of a version as it is rendered now, parsed."""
+    return yaml.safe_load(pod.template(release, version))
+
+
+def warmth(release: Release | None, before: Release | None, *, rolls: bool) -> tuple[Warmth, ...]:
+    """The versions that stay up, or do not, because of this change."""
+    if release is None:
+        assert before is not None
+        return (Warmth(before.version.number, "cold", "once the objects are deleted"),)
+    found: list[Warmth] = []
+    if rolls and before is not None and before.version.number != release.version.number:
+        was = before.version.number
+        if release.policy.warm is not None and keeps_warm(release):
+            found.append(Warmth(was, "warm", f"whole until the promotion, and for {release.policy.warm} after it"))
+        elif keeps_warm(release):
+            found.append(Warmth(was, "cold", "at the promotion: the policy keeps nothing warm"))
+        else:
+            found.append(Warmth(was, "cold", "as its pods are replaced: there is no traffic router"))
+        older = before.fallback
+        if older is not None and before.policy.warm is not None and older.number != release.version.number:
+            found.append(Warmth(older.number, "cold", "at the latest when this rollout is promoted"))
+    return tuple(found)

@@ -1,0 +1,231 @@
+"""What the parts of a plan are called, in the same words on the terminal, in Markdown and in HTML."""
+
+from mrc.plan.model import (
+    Counts,
+    EnvironmentPlan,
+    FileOfBundle,
+    Plan,
+    ReleasePlan,
+    Setting,
+    StagePlan,
+    Watch,
+    WayBack,
+)
+from mrc.schema.units import Duration
+
+KINDS = {
+    "added": "new",
+    "removed": "removed",
+    "promotion": "promotion",
+    "rollback": "rollback",
+    "restart": "restart",
+    "edit": "edit",
+}
+DOES = {"abort": "aborts", "rollback": "rolls back", "page": "pages", "ticket": "ticket", "nothing": "silent"}
+
+
+def headline(release: ReleasePlan) -> str:
+    """What happens to the version, in one line without the model's name."""
+    before, after = release.version_before, release.version_after
+    match release.kind:
+        case "added":
+            return f"{after} serves for the first time{_falls_back(release)}"
+        case "removed":
+            return f"{before} serves no more"
+        case "promotion":
+            return f"{before} → {after}{_falls_back(release)}"
+        case "rollback":
+            return f"{before} → {after}, an older version{_falls_back(release)}"
+        case "restart":
+            return f"{after} stays, and every pod is replaced in the stages of a rollout"
+        case _:
+            return f"{after} stays, and no pod is replaced"
+
+
+def _falls_back(release: ReleasePlan) -> str:
+    after = release.fallback_after
+    return f", falls back to {after}" if after is not None else ", with nothing to fall back to"
+
+
+def total(plan: Plan) -> str:
+    """The last line: how much there is of it."""
+    if plan.empty:
+        return "Nothing changes."
+    kinds = [release.kind for release in plan.releases]
+    parts = [
+        _many(kinds.count("promotion"), "promotion"),
+        _many(kinds.count("rollback"), "rollback"),
+        _many(kinds.count("restart"), "restart"),
+        _many(kinds.count("edit"), "edit"),
+        f"{kinds.count('added')} new" if "added" in kinds else "",
+        f"{kinds.count('removed')} removed" if "removed" in kinds else "",
+        f"{len(plan.unplanned)} not planned" if plan.unplanned else "",
+    ]
+    said = ", ".join(part for part in parts if part) or "no model changes"
+    return f"{said}. Objects: {counted(plan.objects)}. Files: {counted(plan.files)}."
+
+
+def counted(counts: Counts) -> str:
+    return f"{counts.added} to add, {counts.changed} to change, {counts.removed} to remove"
+
+
+def _many(number: int, word: str) -> str:
+    return "" if number == 0 else f"{number} {word}{'s' if number > 1 else ''}"
+
+
+def looser(plan: Plan) -> list[tuple[str, Setting]]:
+    """Everything that the change makes looser, with where."""
+    found = [(f"environment {each.name}", setting) for each in plan.environments for setting in each.settings]
+    found += [(release.name, setting) for release in plan.releases for setting in release.settings]
+    return [(where, setting) for where, setting in found if setting.direction == "looser"]
+
+
+def setting(changed: Setting) -> str:
+    """`bake: 2h → 30m`."""
+    return f"{changed.name}: {changed.before or 'none'} → {changed.after or 'none'}"
+
+
+def environment(changed: EnvironmentPlan) -> str:
+    """What an edit of the environment does to pods."""
+    if not changed.restarts:
+        return "no pod is replaced by it"
+    return f"every pod of {', '.join(changed.restarts)} is replaced, in the stages of a rollout"
+
+
+def length(seconds: int) -> str:
+    return str(Duration(seconds * 1000))
+
+
+def begins(stage: StagePlan) -> str:
+    """`+1h`, or `+1h and an approval`."""
+    if stage.approvals == 0:
+        return f"+{length(stage.starts)}"
+    approvals = "an approval" if stage.approvals == 1 else f"{stage.approvals} approvals"
+    return f"+{length(stage.starts)} and {approvals}"
+
+
+def share(percent: float) -> str:
+    return f"{percent:g}%"
+
+
+def stage(planned: StagePlan, release: ReleasePlan) -> str:
+    """What the phase is."""
+    match planned.kind:
+        case "shadow":
+            return f"shadow: copies of {share(planned.percent)} of the requests"
+        case "preview":
+            return "preview: beside the active side"
+        case "traffic":
+            return f"{share(planned.percent)} of the traffic"
+        case "approval":
+            return f"approval by {planned.group}"
+        case "bake":
+            return "bake: all traffic, not promoted"
+        case _:
+            back = release.fallback_after
+            return f"promoted; {back} stays warm" if back is not None else "promoted"
+
+
+def lasts(planned: StagePlan) -> str:
+    return length(planned.seconds) if planned.seconds is not None else "until a person promotes"
+
+
+def sees(planned: StagePlan) -> str:
+    """Who meets the new version."""
+    if planned.kind == "shadow":
+        return f"{rate(planned.per_second)}; no user its answers"
+    if planned.kind == "preview" or planned.percent == 0:
+        return "no user"
+    return rate(planned.per_second)
+
+
+def exposed(planned: StagePlan) -> str:
+    """Requests answered by the new version up to the end of the stage."""
+    if planned.exposed is None or planned.exposed == 0:
+        return ""
+    return f"{rounded(planned.exposed)}"
+
+
+def rate(per_second: float) -> str:
+    if per_second >= 1 or per_second == 0:
+        return f"{rounded(round(per_second))} requests/s"
+    a_minute = per_second * 60
+    return f"{round(a_minute)} requests/min" if a_minute >= 1 else f"{round(a_minute * 60)} requests/h"
+
+
+def rounded(number: int) -> str:
+    """Three figures are enough to judge by: 1.08 million, 306,000."""
+    if number >= 10**9:
+        return f"{number / 10**9:.3g} billion"
+    return f"{number / 10**6:.3g} million" if number >= 10**6 else f"{number:,}"
+
+
+def promoted_after(release: ReleasePlan) -> str | None:
+    """When all of it is over, as `3h30m and an approval`."""
+    stages = [each for each in release.stages if each.kind != "warm"]
+    if not release.stages:
+        return None
+    seconds = sum(each.seconds or 0 for each in stages)
+    approvals = sum(each.kind == "approval" for each in stages)
+    after = f" and {approvals} approval{'s' if approvals > 1 else ''}" if approvals else ""
+    return f"{length(seconds)}{after}"
+
+
+def watch(planned: Watch) -> str:
+    """`aborts, 3m`."""
+    took = f", {length(planned.seconds)}" if planned.seconds is not None else ""
+    return f"{DOES[planned.does]}{took}"
+
+
+def way_back(planned: WayBack) -> str:
+    """What a rollback would return to, in a sentence."""
+    if planned.version is None:
+        return f"There is no way back: {planned.why}."
+    said = f"to {planned.version}: " + ("restorable, " if planned.restorable else "not restorable, ") + planned.why
+    if planned.warm is not None and planned.restorable:
+        said += f"; only traffic moves until {length(planned.warm)} after the promotion"
+    if planned.seconds_to_cold_start is not None:
+        cold = f"a cold start takes up to {length(planned.seconds_to_cold_start)}"
+        said += f"; later {cold}" if planned.warm is not None and planned.restorable else f"; {cold}"
+    return said
+
+
+def pinned(value: str | None) -> str:
+    """A digest by its first twelve characters; anything else as it is."""
+    if value is None:
+        return "none"
+    _, at, digest = value.rpartition("@sha256:")
+    if at:
+        return digest[:12]
+    return value[:12] if len(value) in (40, 64) and set(value) <= set("0123456789abcdef") else value
+
+
+def part(file: FileOfBundle) -> str:
+    """`weights/model.onnx 8d9e77fe33b9 → 056bce024a6b, 45.8 MiB`."""
+    name = file.name if file.role in ("config", "settings") else f"{file.role} {file.name}"
+    size = f", {bytes_of(file.size)}" if file.size is not None else ""
+    if file.sign == "+":
+        return f"{name} {pinned(file.after)}{size}"
+    return f"{name} {pinned(file.before)} → {pinned(file.after)}{size}"
+
+
+def bytes_of(size: int) -> str:
+    value, units = float(size), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while value >= 1024 and len(units) > 1:
+        value, units = value / 1024, units[1:]
+    return f"{value:.3g} {units[0]}" if units[0] != "B" else f"{size} B"
+
+
+def cautions(release: ReleasePlan) -> list[str]:
+    """What a reviewer may not expect."""
+    found = []
+    steps = any(each.name in ("stages", "bake") for each in release.settings)
+    if release.kind == "edit" and steps:
+        found.append(
+            "The stages change and the version does not: a rollout in progress begins again at its first stage."
+        )
+    if release.kind == "rollback":
+        found.append("Argo goes back without the stages where it still has this version's ReplicaSet.")
+    if release.kind == "added":
+        found.append("Argo skips the stages and their analysis when it first deploys a model.")
+    return found
