@@ -286,6 +286,64 @@ def test_argo_would_not_run(edit: Edit, because: str) -> None:
     assert refused(argo.lint(edited(edit)), because)
 
 
+ROUTED = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: m, namespace: serving}
+spec:
+  parentRefs: [{name: public, namespace: gateways}]
+  rules: [{backendRefs: [{name: m-stable, port: 80, weight: 100}, {name: m-canary, port: 80, weight: 0}]}]
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: m, namespace: serving}
+spec:
+  rules:
+  - http:
+      paths: [{path: /, pathType: Prefix, backend: {service: {name: m-stable, port: {name: use-annotation}}}}]
+"""
+ROUTERS: dict[str, Object] = {
+    "plugin": {"plugins": {"argoproj-labs/gatewayAPI": {"namespace": "serving", "httpRoutes": [{"name": "m"}]}}},
+    "nginx": {"nginx": {"stableIngresses": ["m"]}},
+    "alb": {"alb": {"ingress": "m", "servicePort": 80}},
+}
+BACKEND = "spec/rules/0/http/paths/0/backend/service"
+WRONG_ROUTERS = {
+    "a route that is not there": ("plugin", put("HTTPRoute m", "metadata/name", "n"), "no rule of a HTTPRoute"),
+    "a route to one Service": (
+        "plugin",
+        lambda objects: objects["HTTPRoute m"]["spec"]["rules"][0]["backendRefs"].pop(),
+        "no rule of a HTTPRoute",
+    ),
+    "an Ingress that is not there": ("nginx", put("Ingress m", "metadata/name", "n"), "no Ingress is called 'm'"),
+    "an Ingress to another Service": ("nginx", put("Ingress m", f"{BACKEND}/name", "m-canary"), "not to the stable"),
+    "an Ingress past the annotation": ("alb", put("Ingress m", f"{BACKEND}/port", {"number": 80}), "annotation"),
+}
+
+
+def routed(router: str, edit: Edit) -> list[Object]:
+    """The correct objects behind another router, after `edit`."""
+    objects = [*copy.deepcopy(CORRECT), *yaml.safe_load_all(ROUTED)]
+    named = {kubernetes.name(each): each for each in objects}
+    canary = named["Rollout m"]["spec"]["strategy"]["canary"]
+    canary["trafficRouting"] = ROUTERS[router]
+    canary["steps"] = [step for step in canary["steps"] if "setMirrorRoute" not in step]
+    edit(named)
+    return objects
+
+
+@pytest.mark.parametrize("router", ROUTERS)
+def test_argo_would_move_the_weights_of_every_router(router: str) -> None:
+    objects = routed(router, lambda _: None)
+    assert argo.lint(objects) == []
+    assert kubernetes.validate(objects) == []
+
+
+@pytest.mark.parametrize(("router", "edit", "because"), WRONG_ROUTERS.values(), ids=WRONG_ROUTERS)
+def test_argo_would_not_move_them(router: str, edit: Edit, because: str) -> None:
+    assert refused(argo.lint(routed(router, edit)), because)
+
+
 def test_a_file_that_every_reader_reads_alike(tmp_path: Path) -> None:
     file = tmp_path / "objects.yaml"
     file.write_text("---\na: 'no'\nb: [1, 1.5, true, '1e3']\n---\n")

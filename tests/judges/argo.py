@@ -25,7 +25,7 @@ def lint(objects: Sequence[Object]) -> list[str]:
 
 
 def _lint(objects: Sequence[Object]) -> list[str]:
-    linted = [each for each in objects if each.get("kind") in ("Rollout", "Service", "VirtualService")]
+    linted = [each for each in objects if each.get("kind") in ("Rollout", "Service", "VirtualService", "Ingress")]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "objects.yaml"
         file.write_text(_stream(linted), encoding="utf-8")
@@ -84,9 +84,43 @@ def _strategy(rollout: Object, objects: Sequence[Object]) -> Iterator[str]:
     if istio is None:
         if any("setMirrorRoute" in step for step in canary.get("steps", ())):
             yield "setMirrorRoute does nothing without Istio"
+        yield from _ingresses(rollout, routing or {}, objects)
+        yield from _plugin(rollout, (routing or {}).get("plugins", {}).get("argoproj-labs/gatewayAPI"), objects)
         return
     for reference in istio.get("virtualServices") or [istio.get("virtualService", {})]:
         yield from _routes(rollout, reference, objects)
+
+
+def _ingresses(rollout: Object, routing: Object, objects: Sequence[Object]) -> Iterator[str]:
+    # lint looks only at the Ingresses that name the Service, and says nothing when there is none.
+    nginx, alb = routing.get("nginx"), routing.get("alb")
+    for called in [*(nginx or {}).get("stableIngresses", ()), *([alb["ingress"]] if alb else ())]:
+        ingress = _find(objects, "Ingress", called, rollout)
+        if ingress is None:
+            yield f"no Ingress is called {called!r}"
+            continue
+        stable = rollout["spec"]["strategy"]["canary"]["stableService"]
+        paths = [path for rule in ingress["spec"].get("rules", ()) for path in rule["http"]["paths"]]
+        for service in (path["backend"]["service"] for path in paths):
+            if service["name"] != stable:
+                yield f"Ingress {called} goes to {service['name']}, not to the stable Service"
+            if alb and service["port"] != {"name": "use-annotation"}:
+                yield f"Ingress {called} does not use the annotation that Argo writes"
+
+
+def _plugin(rollout: Object, plugin: Object | None, objects: Sequence[Object]) -> Iterator[str]:
+    if plugin is None:
+        return
+    canary = rollout["spec"]["strategy"]["canary"]
+    services = {canary.get("canaryService"), canary.get("stableService")}
+    if plugin.get("namespace") != rollout["metadata"].get("namespace"):
+        yield "the plugin looks for routes in another namespace"
+    for kind, key in (("HTTPRoute", "httpRoutes"), ("GRPCRoute", "grpcRoutes")):
+        for named in plugin.get(key, ()):
+            route = _find(objects, kind, named["name"], rollout)
+            rules = route["spec"].get("rules", []) if route is not None else []
+            if not any(services <= {ref["name"] for ref in rule.get("backendRefs", ())} for rule in rules):
+                yield f"no rule of a {kind} called {named['name']!r} goes to the two Services"
 
 
 def _services(rollout: Object, strategy: Object, fields: tuple[str, str], objects: Sequence[Object]) -> Iterator[str]:

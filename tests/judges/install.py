@@ -27,6 +27,7 @@ from judges import tools
 CRDS = {
     tools.ARGO_ROLLOUTS: "manifests/crds/*-crd.yaml",
     "istio.io/api": "kubernetes/customresourcedefinitions.gen.yaml",
+    "sigs.k8s.io/gateway-api": "config/crd/standard/*.yaml",
     "github.com/prometheus-operator/prometheus-operator": "example/prometheus-operator-crd/*.yaml",
 }
 

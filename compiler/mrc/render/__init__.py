@@ -1,7 +1,7 @@
 """Releases to artifacts. Every target is a function of one release."""
 
 from mrc.link import Release
-from mrc.render import access, analysis, bundle, istio, kustomize, rollout, rules, ruletest, runbook
+from mrc.render import access, analysis, bundle, gateway, ingress, istio, kustomize, rollout, rules, ruletest, runbook
 from mrc.render.artifact import Artifact
 from mrc.rollouts import aborting
 
@@ -13,6 +13,8 @@ def render(release: Release) -> list[Artifact]:
         *access.services(release),
         *access.approval(release),
         *istio.render(release),
+        *gateway.render(release),
+        *ingress.render(release),
         *bundle.render(release),
         *analysis.render(release),
         *rules.render(release),

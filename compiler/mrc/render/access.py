@@ -1,5 +1,6 @@
 """Services, and the Role by which a group may promote past an approval."""
 
+from mrc import routers
 from mrc.link import Release
 from mrc.render.artifact import Artifact
 from mrc.render.common import canary_service, object_labels, preview_service, selector, stable_service
@@ -10,13 +11,18 @@ from mrc.rollouts import stages
 def services(release: Release) -> list[Artifact]:
     """The model's own Service, and those that Argo points at one side: preview, or with a router stable and canary.
 
-    Blue-green switches the model's own Service, so that clients need to know no other name.
+    Blue-green switches the model's own Service, so that clients need to know no other name. With a router at the edge
+    alone, a canary has none: clients in the cluster go through the router, or to the stable side.
     """
+    router = release.environment.spec.router.kind
     names = [release.model]
     if release.policy.blue_green is not None:
         names.append(preview_service(release))
-    elif release.environment.spec.router.kind != "none":
+    elif routers.can(router, "weights"):
         names += [stable_service(release), canary_service(release)]
+        if not routers.can(router, "mesh"):
+            # Nothing routes what is sent to this one: it would reach every pod, the warm ones of the fallback too.
+            names.remove(release.model)
     text = fill(
         "argo/services.yaml",
         model=release.model,

@@ -5,8 +5,9 @@ The steps: https://argo-rollouts.readthedocs.io/en/stable/features/canary/
 
 from typing import Any
 
+from mrc import routers
 from mrc.link import Release
-from mrc.render.common import canary_service, stable_service
+from mrc.render.common import HTTP_PORT, canary_service, ingress_names, service_ports, stable_service
 from mrc.render.engine import fill
 from mrc.rollouts import stages
 
@@ -49,21 +50,25 @@ def first_watched(found: list[dict[str, Any]]) -> int | None:
 
 def strategy(release: Release, *, analysed: bool) -> str:
     """What stands below `strategy:`; `analysed` says whether there is an AnalysisTemplate to name."""
-    policy = release.policy
-    routing = mirror = None
-    if release.environment.spec.router.istio is not None:
-        routing = {"name": release.model, "routes": ["grpc", "http"]}
-    if policy.shadow is not None and routing is not None:
+    policy, environment = release.policy, release.environment.spec
+    mirror = None
+    routes = sorted(port["name"] for port in service_ports(release))
+    if policy.shadow is not None:
         # Argo mirrors to the port of the first route that it is told of.
         protocol = policy.shadow.protocol
-        routing["routes"] = [protocol, *(route for route in routing["routes"] if route != protocol)]
+        routes = [protocol, *(route for route in routes if route != protocol)]
         mirror = {"name": MIRROR, "path": _MIRRORED[protocol]}
     found = steps(release)
     starting_step = first_watched(found)
     return fill(
         "argo/canary.yaml",
         model=release.model,
-        routing=routing,
+        namespace=environment.namespace,
+        router=environment.router.kind,
+        weighted=routers.can(environment.router.kind, "weights"),
+        routes=routes,
+        ingresses=list(ingress_names(release).values()),
+        port=HTTP_PORT,
         mirror=mirror,
         canary_service=canary_service(release),
         stable_service=stable_service(release),

@@ -1,5 +1,7 @@
 """What several targets say of a release in the same words: names, labels, selectors."""
 
+from typing import Any
+
 from mrc import labels
 from mrc.link import Release, Version
 
@@ -20,6 +22,41 @@ def canary_service(release: Release) -> str:
 def preview_service(release: Release) -> str:
     """The Service that Argo points at the new side of a blue-green rollout."""
     return f"{release.model}-preview"
+
+
+def shares(release: Release) -> list[dict[str, Any]]:
+    """The Services behind a route, with the weights outside a rollout.
+
+    Blue-green switches the model's own Service, not the route.
+    """
+    if release.policy.blue_green is not None:
+        return [{"service": release.model, "weight": 100}]
+    return [{"service": stable_service(release), "weight": 100}, {"service": canary_service(release), "weight": 0}]
+
+
+def http_host(release: Release, domain: str) -> str:
+    """Where a model answers HTTP."""
+    return f"{release.model}.{domain}"
+
+
+def grpc_host(release: Release, domain: str) -> str:
+    """Where a model answers gRPC, with a router that tells the two apart by host."""
+    return f"{release.model}-grpc.{domain}"
+
+
+def ingress_names(release: Release) -> dict[str, str]:
+    """The Ingresses that a router of Ingresses needs, by protocol."""
+    found = {"http": release.model}
+    nginx = release.environment.spec.router.nginx
+    # ingress-nginx speaks HTTP/2 to clients with TLS only.
+    if nginx is not None and nginx.tls_secret is not None and any(p["name"] == "grpc" for p in service_ports(release)):
+        found["grpc"] = f"{release.model}-grpc"
+    return found
+
+
+def service_ports(release: Release) -> list[dict[str, Any]]:
+    """What a model's Services offer."""
+    return [{"name": "http", "port": HTTP_PORT}, {"name": "grpc", "port": GRPC_PORT}]
 
 
 def selector(release: Release) -> dict[str, str]:

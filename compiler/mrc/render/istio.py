@@ -3,19 +3,10 @@
 Host-level is preferred over subsets: https://argo-rollouts.readthedocs.io/en/stable/features/traffic-management/istio/
 """
 
-from typing import Any
-
 from mrc.link import Release
 from mrc.render.artifact import Artifact
-from mrc.render.common import GRPC_PORT, HTTP_PORT, canary_service, object_labels, stable_service
+from mrc.render.common import GRPC_PORT, HTTP_PORT, object_labels, shares
 from mrc.render.engine import fill
-
-
-def _shares(release: Release) -> list[dict[str, Any]]:
-    """The Services of a route with the weights outside a rollout. Blue-green switches the Service, not the route."""
-    if release.policy.blue_green is not None:
-        return [{"service": release.model, "weight": 100}]
-    return [{"service": stable_service(release), "weight": 100}, {"service": canary_service(release), "weight": 0}]
 
 
 def render(release: Release) -> list[Artifact]:
@@ -39,6 +30,6 @@ def render(release: Release) -> list[Artifact]:
             {"name": "http", "port": HTTP_PORT, "grpc": False},
         ],
         weighted=release.policy.blue_green is None,
-        shares=_shares(release),
+        shares=shares(release),
     )
     return [Artifact(f"{release.folder}/virtualservice.yaml", text)]

@@ -127,7 +127,8 @@ def exactly_one(model: BaseModel, *names: str) -> None:
     """Raise unless exactly one of the fields is given."""
     given = [name for name in names if getattr(model, name) is not None]
     if len(given) != 1:
-        shown = ", ".join(to_camel(name.rstrip("_")) for name in names)
-        found = " and ".join(to_camel(name.rstrip("_")) for name in given) or "none"
+        fields = type(model).model_fields
+        shown = ", ".join(str(fields[name].alias) for name in names)
+        found = " and ".join(str(fields[name].alias) for name in given) or "none"
         raise PydanticCustomError("exactly_one", "give exactly one of {shown}, not {found}",
                                   {"shown": shown, "found": found})  # fmt: skip

@@ -1,7 +1,7 @@
 """`Environment`: a cluster, a namespace, a router, a monitoring stack, and its owners' limits."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -19,62 +19,10 @@ from mrc.schema.base import (
     Metadata,
     Model,
     Name,
-    _text,
     exactly_one,
 )
+from mrc.schema.router import Router
 from mrc.schema.units import Duration, Positive, Share, Timestamp, WeekTime
-
-GatewayName = Annotated[
-    str,
-    *_text(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-a-z0-9]*[a-z0-9])?", "an Istio gateway as namespace/name", 127),
-]
-
-
-class IstioRouter(Model):
-    """Host-level split by an Istio VirtualService; a model answers at `<model>.<domain>`."""
-
-    gateway: GatewayName
-    """The Istio gateway by which requests come in, as namespace/name.
-
-    Example: istio-ingress/public
-    Rendered: `gateways` of the VirtualService
-    """
-    domain: DnsName
-    """The domain below which models answer, each at `<model>.<domain>`.
-
-    Example: models.example.com
-    Rendered: `hosts` of the VirtualService
-    """
-
-
-class NoRouter(Model):
-    """No traffic router: Argo weighs by the number of replicas."""
-
-
-class Router(Model):
-    """Exactly one way to split traffic."""
-
-    istio: IstioRouter | None = None
-    """Istio splits the traffic by weights in a VirtualService.
-
-    Example: {gateway: istio-ingress/public, domain: models.example.com}
-    Rendered: virtualservice.yaml; `strategy.canary.trafficRouting.istio` of the Rollout
-    """
-    none: NoRouter | None = None
-    """Nothing splits the traffic: a share of it is a share of the pods. No version can be kept warm.
-
-    Example: {}
-    """
-
-    @model_validator(mode="after")
-    def _one(self) -> "Router":
-        exactly_one(self, "istio", "none")
-        return self
-
-    @property
-    def kind(self) -> Literal["istio", "none"]:
-        """The name of the router that is given."""
-        return "istio" if self.istio else "none"
 
 
 class Pods(Model):
