@@ -15,11 +15,12 @@ from mrc import catalogue, guardrail, labels
 from mrc.catalogue import METRICS, Metric, reads
 from mrc.cli import main
 from mrc.guardrail import TIERS
-from mrc.init import files, json_schema
+from mrc.init import files
 from mrc.render import rules as alerts
 from mrc.rulebook import RULES
 from mrc.schema import FILES, KINDS
 from mrc.schema.fields import class_meaning
+from mrc.schema.jsonschema import json_schema
 from mrc.schema.outline import Field, outline
 
 TOP = Path(__file__).parents[1]

@@ -26,7 +26,7 @@ def test_init_writes_over_nothing(tmp_path: Path) -> None:
 
 
 def test_the_schemas_in_the_tree_are_those_of_the_code() -> None:
-    from mrc.init import json_schema
+    from mrc.schema.jsonschema import json_schema
 
     for file in (TOP / ".schemas").iterdir():
         assert file.read_text() == json_schema(file.stem)

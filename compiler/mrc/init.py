@@ -1,6 +1,5 @@
 """A fresh repository of policies: one model, two environments, and what a team needs around them."""
 
-import json
 import os
 import shutil
 import tempfile
@@ -8,16 +7,11 @@ from pathlib import Path
 
 from mrc.render.engine import template_folder
 from mrc.schema import KINDS
+from mrc.schema.jsonschema import json_schema
 
 
 class InitError(Exception):
     """The repository cannot be made; the message says why."""
-
-
-def json_schema(kind: str) -> str:
-    """The JSON Schema of a kind, as text; what editors check against while one writes."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **KINDS[kind].model_json_schema()}
-    return json.dumps(schema, indent=2) + "\n"
 
 
 def files() -> dict[str, bytes]:

@@ -2,9 +2,9 @@
 
 import click
 
-from mrc.init import json_schema
 from mrc.plan import json as plan_json
 from mrc.schema import KINDS
+from mrc.schema.jsonschema import json_schema
 
 PLAN = "Plan"
 

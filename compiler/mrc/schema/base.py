@@ -3,9 +3,9 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, GetJsonSchemaHandler, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
 from pydantic.alias_generators import to_camel
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
 API_VERSION = "mrc.dev/v1alpha1"
 
@@ -14,25 +14,6 @@ class Model(BaseModel):
     """A frozen mapping with camelCase keys that refuses any other key."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, defer_build=True)
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """The JSON Schema with what the fields mean, for editors. Only `mrc schema` and the reference ask for it."""
-        from mrc.schema.fields import described
-
-        found = handler(schema)
-        properties = handler.resolve_ref_schema(found).get("properties", {})
-        for name, field in described(cls).items():
-            shown = properties[str(cls.model_fields[name].alias)]
-            shown.pop("title", None)
-            said = [field.meaning, _format(shown.get("description")), field.example and f"Example: `{field.example}`"]
-            if any(said):
-                shown["description"] = "\n\n".join(part for part in said if part)
-        return found
-
-
-def _format(what: str | None) -> str:
-    return f"Written as {what}." if what else ""
 
 
 def _text(pattern: str, what: str, longest: int, error: str = "pattern") -> Any:
@@ -45,7 +26,10 @@ def _text(pattern: str, what: str, longest: int, error: str = "pattern") -> Any:
             raise PydanticCustomError(error, "{shown} is not {what}", {"shown": repr(shown), "what": what})
         return text
 
-    schema = {"type": "string", "pattern": f"^(?:{pattern})$", "maxLength": longest, "description": what}
+    # Editors take a plain 1.10 or 12e45 for a number; mrc reads the text as it stands.
+    numbers = any(compiled.fullmatch(text) for text in ("1", "1.5", "1e5"))
+    kind = ["string", "number"] if numbers else "string"
+    schema = {"type": kind, "pattern": f"^(?:{pattern})$", "maxLength": longest, "description": what}
     return AfterValidator(validate), WithJsonSchema(schema)
 
 
@@ -71,6 +55,7 @@ LabelKey = Annotated[
     ),
 ]
 LabelValue = Annotated[str, *_text(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)?", "a Kubernetes label value", 63)]
+MetricName = Annotated[str, *_text(r"[a-z][a-z0-9_]*", "a metric's name of lower-case letters, digits and _", 80)]
 HttpUrl = Annotated[str, *_text(rf"https?://{_URL}", "an http or https address", 2048)]
 FilePath = Annotated[
     str,

@@ -17,8 +17,8 @@ from mrc.schema.base import (
     LabelValue,
     Line,
     Metadata,
+    MetricName,
     Model,
-    Name,
     exactly_one,
 )
 from mrc.schema.router import Router
@@ -135,7 +135,7 @@ class Limits(Model):
     Example: 3
     Rendered: `rollbackWindow.revisions` of the Rollout
     """
-    guardrails: list[Name | str] = Field(default_factory=list)
+    guardrails: list[MetricName] = Field(default_factory=list)
     """Metrics of the catalogue on which each policy must have a guardrail that rolls back, with a limit that holds
     alone (`max` or `min`).
 

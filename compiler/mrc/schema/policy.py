@@ -5,10 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from mrc.schema.base import Envelope, Group, Metadata, Model, Name, _text, exactly_one
+from mrc.schema.base import Envelope, Group, Metadata, MetricName, Model, Name, _text, exactly_one
 from mrc.schema.units import Duration, Positive, Rate, Share, Threshold
 
-MetricName = Annotated[str, *_text(r"[a-z][a-z0-9_]*", "a metric's name of lower-case letters, digits and _", 80)]
 PromQL = Annotated[str, *_text(r"[^\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]+", "a PromQL expression", 4096)]
 
 Tier = Literal["immediate", "short", "trend"]

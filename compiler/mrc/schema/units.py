@@ -244,6 +244,7 @@ class Timestamp(Scalar, datetime):
     json_schema: ClassVar[dict[str, Any]] = {
         "type": "string",
         "format": "date-time",
+        "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$",
         "description": "an instant such as 2026-10-04T09:12:00Z",
     }
 

@@ -1,0 +1,40 @@
+"""The JSON Schema of a document: what editors show and check while one writes."""
+
+import json
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import core_schema
+
+from mrc.schema import KINDS
+from mrc.schema.fields import described
+
+
+def json_schema(kind: str) -> str:
+    """The JSON Schema of a kind, as text."""
+    found = KINDS[kind].model_json_schema(schema_generator=_Generator)
+    return json.dumps({"$schema": _Generator.schema_dialect, **found}, indent=2) + "\n"
+
+
+class _Generator(GenerateJsonSchema):
+    def model_schema(self, schema: core_schema.ModelSchema) -> dict[str, Any]:
+        """With what the fields mean."""
+        found = super().model_schema(schema)
+        model: type[BaseModel] = schema["cls"]
+        for name, field in described(model).items():
+            shown = found["properties"][str(model.model_fields[name].alias)]
+            shown.pop("title", None)
+            said = [field.meaning, _format(shown.get("description")), field.example and f"Example: `{field.example}`"]
+            if any(said):
+                shown["description"] = "\n\n".join(part for part in said if part)
+        return found
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> dict[str, Any]:
+        """With nothing beside the keys that the pattern allows."""
+        found = super().dict_schema(schema)
+        return {**found, "additionalProperties": False} if "patternProperties" in found else found
+
+
+def _format(what: str | None) -> str:
+    return f"Written as {what}." if what else ""
