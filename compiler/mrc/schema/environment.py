@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
 from mrc.schema.base import (
@@ -119,12 +119,12 @@ class Limits(Model):
 
     Example: 5%
     """
-    approval: bool = False
+    approval: StrictBool = False
     """Whether each rollout must wait for a person before it takes all of the traffic.
 
     Example: true
     """
-    validated: bool = False
+    validated: StrictBool = False
     """Whether a version needs a verdict `validated` before it serves or is fallen back to.
 
     Example: true
