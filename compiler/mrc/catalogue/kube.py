@@ -56,6 +56,8 @@ def _example(one: Series, scope: Scope, version: str, **also: str) -> str:
 class _Pods(Measure):
     """Samples are pods."""
 
+    counts = "pods"
+
     def samples(self, source: Source, scope: Scope) -> str:
         return source.by_version("count", _READY.instant(source, scope), scope)
 

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
+from typing import ClassVar, Literal
 
 from mrc.promql import Match, Regex, block, number, selector, series
 from mrc.schema.units import Duration
@@ -59,7 +59,12 @@ class TestSeries:
 
 
 class Measure(ABC):
-    """How a value and its samples come out of raw series."""
+    """How a value and its samples come out of raw series.
+
+    `counts` says what a sample is: only requests grow with the traffic.
+    """
+
+    counts: ClassVar[Literal["requests", "scrapes", "pods"]] = "requests"
 
     @abstractmethod
     def value(self, source: Source, scope: Scope) -> str:
@@ -232,6 +237,7 @@ class Mean(Measure):
 class PerSecond(Measure):
     """How often something happens."""
 
+    counts = "scrapes"
     events: Series
 
     def value(self, source: Source, scope: Scope) -> str:
@@ -251,6 +257,7 @@ class PerSecond(Measure):
 class Level(Measure):
     """A gauge, averaged over the window and added up over the pods."""
 
+    counts = "scrapes"
     gauge: Series
 
     def value(self, source: Source, scope: Scope) -> str:

@@ -22,7 +22,7 @@ from mrc.schema.base import (
     exactly_one,
 )
 from mrc.schema.router import Router
-from mrc.schema.units import Duration, Positive, Share, Timestamp, WeekTime
+from mrc.schema.units import Duration, Positive, Quantity, Share, Timestamp, WeekTime
 
 
 class Pods(Model):
@@ -111,6 +111,35 @@ class Alerts(Model):
     """
 
 
+class Delays(Model):
+    """How long the steps of going back take here at worst, as the environment's owners measure them."""
+
+    sync: Duration = Field(default=Duration.parse("3m"), validate_default=False)
+    """How long a pushed commit may take until the cluster has it: the polling of Argo CD or Flux, and applying.
+
+    Example: 3m
+    Rendered: the times of going back in the runbook
+    """
+    route: Duration = Field(default=Duration.parse("10s"), validate_default=False)
+    """How long a changed weight may take until all requests follow it.
+
+    Example: 10s
+    Rendered: the times of going back in the runbook
+    """
+    fetch: Quantity = Field(default=Quantity("100Mi"), validate_default=False)
+    """How many bytes of a bundle a starting pod fetches each second.
+
+    Example: 100Mi
+    Rendered: the times of going back in the runbook
+    """
+
+    @model_validator(mode="after")
+    def _moves(self) -> "Delays":
+        if not self.fetch.value:
+            raise PydanticCustomError("fetch_rate", "fetch: {n} bytes a second never end", {"n": str(self.fetch)})
+        return self
+
+
 class Limits(Model):
     """What the environment's owners demand; a policy may only be stricter."""
 
@@ -128,6 +157,12 @@ class Limits(Model):
     """Whether a version needs a verdict `validated` before it serves or is fallen back to.
 
     Example: true
+    """
+    time_to_restore: Duration | None = None
+    """The longest time that may pass, at worst, from the onset of a failure until the fallback serves again: during the
+    rollout, in the bake, and while the fallback is warm. Guardrails of the tier trend are not held against it.
+
+    Example: 15m
     """
     retained: Positive = Positive(3)
     """How many versions Argo may go back to without running the stages again, and which nobody may remove.
@@ -231,6 +266,7 @@ class EnvironmentSpec(Model):
     pods: Pods
     prometheus: Prometheus
     alerts: Alerts = Field(default_factory=Alerts)
+    delays: Delays = Field(default_factory=Delays)
     limits: Limits = Field(default_factory=Limits)
     freezes: list[Freeze] = Field(default_factory=list, max_length=100)
     """When no version is promoted here; `mrc check` judges it. A rollback is never frozen.

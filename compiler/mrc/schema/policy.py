@@ -204,6 +204,13 @@ class PolicyEnvironment(Model):
     Example: 24h
     Rendered: `scaleDownDelaySeconds` of the Rollout
     """
+    time_to_restore: Duration | None = None
+    """The longest time that may pass, at worst, from the onset of a failure until the fallback serves again: during the
+    rollout, in the bake, and while the fallback is warm. It may not be longer than the environment's.
+
+    Example: 10m
+    Rendered: the runbook
+    """
 
     @model_validator(mode="after")
     def _one_strategy(self) -> "PolicyEnvironment":

@@ -1,0 +1,144 @@
+"""Which guardrail can act in which phase, and how: Prometheus' arithmetic of windows, and Argo's of intervals.
+
+A window fills with the version's own requests. What happens at a pod is scraped, then evaluated, then read by Argo;
+each of the three may have just been missed, so that `lag` is their sum.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from mrc.guardrail import Absence, Guardrail
+from mrc.link import Release
+from mrc.rollouts import EVERYTHING, Stage, active, stages
+from mrc.schema.units import Duration, Share
+
+How = Literal["abort", "revert", "page", "ticket", "nothing"]
+Sees = Literal["whole", "part", "nothing"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One guardrail in one phase.
+
+    `sees` is `whole` where what begins with the phase fills a window before the phase ends, `part` where it fills less
+    of it or is mixed with the phase before, `nothing` where no verdict is possible; `why` says why not. `samples` are
+    the requests in the window when the phase ends, None where requests are not what is counted.
+    """
+
+    guardrail: Guardrail
+    stage: Stage
+    how: How
+    sees: Sees
+    samples: Fraction | None
+    stable_samples: Fraction | None
+    why: str = ""
+
+    @property
+    def automatic(self) -> bool:
+        """Whether the version goes back without a person."""
+        return self.how in ("abort", "revert")
+
+
+def phases(release: Release) -> list[Stage]:
+    """The stages, and always a last one that is promoted: where nothing is kept warm, it has no length."""
+    found = stages(release)
+    if not found or not found[-1].promoted:
+        found.append(Stage("warm", EVERYTHING, None, (*release.path, "warm")))
+    return found
+
+
+def cover(release: Release) -> list[Cell]:
+    """Each active guardrail in each phase, by guardrail, then in the order of the phases."""
+    found = phases(release)
+    return [_cell(release, guardrail, found, index) for guardrail in active(release) for index in range(len(found))]
+
+
+def lag(release: Release, *, promoted: bool = False) -> Duration:
+    """From the last request that decides to the moment when Argo, or the alert, knows: scrape, evaluate, ask.
+
+    The alert stands in the same group as what it reads, so that it is evaluated at once.
+    """
+    prometheus = release.environment.spec.prometheus
+    return Duration(prometheus.scrape + (1 if promoted else 2) * prometheus.evaluate)
+
+
+def sustained(guardrail: Guardrail) -> Duration:
+    """How long a verdict must last before its alert fires."""
+    return guardrail.window if isinstance(guardrail.comparison, Absence) else Duration(0)
+
+
+def counts_requests(guardrail: Guardrail) -> bool:
+    """Whether its samples grow with the traffic; a team's own are taken for requests."""
+    return guardrail.metric is None or guardrail.metric.measure.counts == "requests"
+
+
+def shown(stage: Stage) -> str:
+    """A phase in a reader's words."""
+    match stage.kind:
+        case "traffic":
+            return f"{stage.share} of the traffic"
+        case "shadow":
+            return f"shadow of {stage.share}"
+        case "approval":
+            return f"approval by {stage.group}"
+        case "warm":
+            return "after the promotion"
+        case _:
+            return stage.kind
+
+
+def _cell(release: Release, guardrail: Guardrail, found: Sequence[Stage], index: int) -> Cell:
+    stage = found[index]
+    samples = stable = None
+    if counts_requests(guardrail):
+        samples = _in_window(release, guardrail, found, index, new=True)
+        stable = _in_window(release, guardrail, found, index, new=False) if guardrail.compares else None
+    why = _obstacle(release, guardrail, stage, samples, stable)
+    how: How = "nothing"
+    if not why:
+        how = guardrail.action if guardrail.action != "rollback" else "revert" if stage.promoted else "abort"
+    sees: Sees = "nothing" if why else _sees(release, guardrail, stage)
+    return Cell(guardrail, stage, how, sees, samples, stable, why)
+
+
+def _obstacle(
+    release: Release, guardrail: Guardrail, stage: Stage, samples: Fraction | None, stable: Fraction | None
+) -> str:
+    """Why there can be no verdict in this phase; nothing where there can be one."""
+    if not guardrail.of_pods:
+        if stage.share == 0:
+            return "nobody sends requests to the new version"
+        if guardrail.compares and stage.kind in ("bake", "warm"):
+            return "the stable version answers nothing to compare with"
+    if stage.kind == "approval" and release.policy.blue_green is not None and guardrail.action == "rollback":
+        return "no analysis runs while a person decides"
+    for number in (samples, stable):
+        if number is not None and number < guardrail.min_samples:
+            return f"{round(number)} samples in the window, and {guardrail.min_samples} are needed"
+    return ""
+
+
+def _sees(release: Release, guardrail: Guardrail, stage: Stage) -> Sees:
+    if stage.length is None:
+        return "whole"
+    needed = guardrail.window + lag(release, promoted=stage.promoted) + sustained(guardrail)
+    return "whole" if needed <= stage.length else "part"
+
+
+def _in_window(release: Release, guardrail: Guardrail, found: Sequence[Stage], index: int, *, new: bool) -> Fraction:
+    """Requests of the new or of the stable version within the window at the end of a phase."""
+    rate, left, total = release.policy.expected_traffic.per_second, int(guardrail.window), Fraction(0)
+    for stage in reversed(found[: index + 1]):
+        # An approval, or the time after the promotion, may last for ever: then the window lies in it whole.
+        inside = left if stage.length is None and stage is found[index] else min(left, int(stage.length or 0))
+        total += rate * _share(stage, new=new) * Fraction(inside, 1000)
+        left -= inside
+    return total + (0 if new else rate * Fraction(left, 1000))
+
+
+def _share(stage: Stage, *, new: bool) -> Fraction:
+    if new:
+        return Fraction(stage.share)
+    return Fraction(1) if stage.kind in ("shadow", "preview") else 1 - Fraction(Share(stage.share))

@@ -1,0 +1,111 @@
+"""What the samples of a phase can tell: the smallest effect that is found, and how often a healthy version is accused.
+
+A guardrail is read as a share of bad requests held against a limit. An error ratio is one. So is a quantile: p99 is
+above 250ms exactly when more than 1 % of the requests take longer, so that requests beyond the limit are counted, and
+nothing need be known of the distribution: the binomial of exceedances, as in David and Nagaraja, Order Statistics
+(3rd edition, 2003), section 7.1. Of means, rates and gauges nothing is said: their spread is not known.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from mrc.catalogue.metric import FailureRatio, Quantile, Ratio
+from mrc.chance import alarms, detectable, detectable_against, false_alarm, tolerated
+from mrc.coverage import Cell, cover
+from mrc.guardrail import Bound, Guardrail, WorseThanStable
+from mrc.link import Release
+from mrc.schema.units import Duration
+
+# A healthy version has a quarter of the bad requests that the limit allows. Nobody tells the compiler the true share;
+# a version that is only just within the limit is accused often whatever the samples, one far below it never.
+HEALTHY = Decimal("0.25")
+MONTH = Duration.parse("30d")
+
+
+@dataclass(frozen=True)
+class Decidability:
+    """What one guardrail can tell in one phase. Shares are of the requests in a window.
+
+    limit: the share of bad requests beyond which the version is worse.
+    smallest: the smallest share that one window finds with a power of 80 %; None where no window can.
+    tolerated: the largest share with which a version passes the whole phase in 95 of 100 rollouts.
+    false_alarm: the chance that a healthy version (a quarter of the limit) is accused in this phase; after the
+    promotion, and where a phase has no length, in one window.
+    a_month: false alarms of a healthy version in 30 days at the traffic of this phase.
+    `tolerated`, `false_alarm` and `a_month` are None where they are not computed: for a comparison with stable, and for
+    a lower bound below one half.
+    """
+
+    cell: Cell
+    limit: Decimal
+    smallest: float | None
+    tolerated: float | None
+    false_alarm: float | None
+    a_month: float | None
+
+
+def decidability(release: Release) -> list[Decidability]:
+    """For every guardrail that can be read as a share of requests, in every phase in which it has samples."""
+    found = []
+    for cell in cover(release):
+        limit = bad_share(release, cell.guardrail)
+        if limit is not None and cell.samples is not None and int(cell.samples) > 0 and cell.sees != "nothing":
+            found.append(_decide(cell, limit))
+    return found
+
+
+def bad_share(release: Release, guardrail: Guardrail) -> Decimal | None:
+    """The share of bad requests beyond which the version is worse; None where the guardrail is no such share."""
+    measure = guardrail.metric.measure if guardrail.metric is not None else None
+    comparison = guardrail.comparison
+    if isinstance(measure, Quantile) and isinstance(comparison, Bound | WorseThanStable):
+        return 1 - measure.quantile if comparison.worse == "higher" else measure.quantile
+    proportion = isinstance(measure, Ratio | FailureRatio) or (measure is None and guardrail.unit == "ratio")
+    if not proportion:
+        return None
+    if isinstance(comparison, Bound):
+        return comparison.limit if comparison.worse == "higher" else 1 - comparison.limit
+    if isinstance(comparison, WorseThanStable) and comparison.worse == "higher":
+        # How bad stable is, only a bound on the same metric hints at.
+        bound = alone(release, guardrail)
+        if bound is not None and isinstance(bound.comparison, Bound):
+            found = bound.comparison.limit * HEALTHY * (1 + comparison.relative) + comparison.absolute
+            return min(found, Decimal(1))
+    return None
+
+
+def alone(release: Release, guardrail: Guardrail) -> Guardrail | None:
+    """Another guardrail on the same series with a limit that needs no other version."""
+    for other in release.guardrails:
+        same = other.metric == guardrail.metric and other.promql == guardrail.promql
+        if same and isinstance(other.comparison, Bound):
+            return other
+    return None
+
+
+def _decide(cell: Cell, limit: Decimal) -> Decidability:
+    n = int(cell.samples or 0)
+    if cell.stable_samples is not None:
+        smallest = detectable_against(n, int(cell.stable_samples), float(limit))
+        return Decidability(cell, limit, smallest, None, None, None)
+    smallest = detectable(n, limit)
+    if limit > Decimal("0.5"):
+        return Decidability(cell, limit, smallest, None, None, None)
+    healthy = float(limit * HEALTHY)
+    windows = float(_windows(cell))
+    return Decidability(
+        cell,
+        limit,
+        smallest,
+        tolerated(n, limit, windows),
+        false_alarm(n, limit, healthy, windows),
+        alarms(n, limit, healthy) * float(Fraction(int(MONTH), int(cell.guardrail.window))),
+    )
+
+
+def _windows(cell: Cell) -> Fraction:
+    """How many windows follow each other in the phase, at least one."""
+    if cell.stage.length is None or cell.stage.promoted:
+        return Fraction(1)
+    return max(Fraction(1), Fraction(int(cell.stage.length), int(cell.guardrail.window)))
