@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mrc.guardrail import Guardrail, WorseThanStable
-from mrc.link import Release
+from mrc.link import Release, Version
 from mrc.read import Path
 from mrc.schema.units import Duration, Share
 
@@ -63,6 +63,23 @@ def stages(release: Release) -> list[Stage]:
         found.append(Stage("bake", EVERYTHING, policy.bake, (*path, "bake")))
     if policy.warm is not None:
         found.append(Stage("warm", EVERYTHING, policy.warm, (*path, "warm")))
+    return found
+
+
+def pinned(release: Release) -> list[Version]:
+    """The versions to which a session may be pinned, by number: those of the rollout, and what drains.
+
+    A version that was rejected here leaves with the change that says so, unless its verdict lets its sessions drain.
+    """
+    if release.policy.sessions is None:
+        return []
+    rollout = {release.version.number, *([release.fallback.number] if release.fallback is not None else [])}
+    found = []
+    for version in release.retained:
+        verdict = release.verdicts.get(version.number)
+        rejected = verdict.spec.rejected.get(release.environment_name) if verdict is not None else None
+        if (rejected is None and version.number in rollout) or (rejected is not None and rejected.sessions == "drain"):
+            found.append(version)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from mrc.check import history, limits, promotions, safety, strategies, verdicts
+from mrc.check import history, limits, names, promotions, safety, sessions, strategies, verdicts
 from mrc.check.history import Base
 from mrc.diagnostics import Diagnostic, Rule
 from mrc.link import Fleet
@@ -11,6 +11,8 @@ from mrc.tree import Tree
 RULES: tuple[Rule, ...] = (
     *safety.RULES,
     *strategies.RULES,
+    *sessions.RULES,
+    *names.RULES,
     *verdicts.RULES,
     *limits.RULES,
     *history.RULES,
@@ -27,8 +29,10 @@ def check(fleet: Fleet, tree: Tree, base: Base | None, now: datetime | None = No
     for release in fleet.releases:
         found += safety.check(release)
         found += strategies.check(release)
+        found += sessions.check(release)
         found += verdicts.check(release)
         found += limits.check(release)
+    found += names.check(fleet)
     found += promotions.check(fleet, base.fleet if base is not None else None, now)
     if base is not None:
         found += history.check(tree, fleet, base)

@@ -3,9 +3,17 @@
 from mrc import routers
 from mrc.link import Release
 from mrc.render.artifact import Artifact
-from mrc.render.common import canary_service, object_labels, preview_service, selector, stable_service
+from mrc.render.common import (
+    canary_service,
+    object_labels,
+    preview_service,
+    selector,
+    stable_service,
+    version_selector,
+    version_service,
+)
 from mrc.render.engine import fill
-from mrc.rollouts import stages
+from mrc.rollouts import pinned, stages
 
 
 def services(release: Release) -> list[Artifact]:
@@ -23,13 +31,18 @@ def services(release: Release) -> list[Artifact]:
         if not routers.can(router, "mesh"):
             # Nothing routes what is sent to this one: it would reach every pod, the warm ones of the fallback too.
             names.remove(release.model)
+    found = [{"name": name, "selector": selector(release)} for name in names]
+    # Of one version: a pinned session stays with it when Argo points the others elsewhere.
+    found += [
+        {"name": version_service(release, version), "selector": version_selector(release, version)}
+        for version in pinned(release)
+    ]
     text = fill(
         "argo/services.yaml",
         model=release.model,
         namespace=release.environment.spec.namespace,
         labels=object_labels(release),
-        selector=selector(release),
-        services=names,
+        services=found,
     )
     return [Artifact(f"{release.folder}/services.yaml", text)]
 

@@ -12,6 +12,7 @@ from mrc.render.engine import fill
 from mrc.rollouts import stages
 
 MIRROR = "shadow"
+ABORT_SECONDS = 600  # an aborted version is at hand for whoever looks why, and for sessions that drain
 # Requests for an answer, and not those for readiness or metadata: gRPC calls are POSTs as well.
 _MIRRORED = {"http": "/v2/models/", "grpc": "/inference.GRPCInferenceService/Model"}
 
@@ -72,6 +73,7 @@ def strategy(release: Release, *, analysed: bool) -> str:
         mirror=mirror,
         canary_service=canary_service(release),
         stable_service=stable_service(release),
+        abort_seconds=max(ABORT_SECONDS, policy.sessions.lifetime.seconds if policy.sessions is not None else 0),
         warm_seconds=policy.warm.seconds if policy.warm is not None else None,
         analysis=analysed and starting_step is not None,
         starting_step=starting_step,

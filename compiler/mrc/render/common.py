@@ -4,7 +4,9 @@ from typing import Any
 
 from mrc import labels
 from mrc.link import Release, Version
+from mrc.rollouts import pinned
 
+COOKIE = "mrc-"  # and the model: its value is the version
 HTTP_PORT = 8000
 GRPC_PORT = 8001
 
@@ -24,14 +26,51 @@ def preview_service(release: Release) -> str:
     return f"{release.model}-preview"
 
 
+def version_service(release: Release, version: Version) -> str:
+    """The Service of the pods of one version, to which sessions are pinned."""
+    return f"{release.model}-v{version.number}"
+
+
+def version_selector(release: Release, version: Version) -> dict[str, str]:
+    """The pods of one version."""
+    return {labels.MODEL: release.model, labels.VERSION: str(version.number)}
+
+
+def set_cookie(release: Release) -> str | None:
+    """What pins whoever meets the version under trial to it; None where sessions are not pinned.
+
+    Only the canary side sets it. What the stable side is changes at the promotion, and nothing rendered with it.
+    """
+    sessions = release.policy.sessions
+    if sessions is None:
+        return None
+    cookie = f"{COOKIE}{release.model}={release.version.number}"
+    return f"{cookie}; Max-Age={sessions.lifetime.seconds}; Path=/; HttpOnly; SameSite=Lax"
+
+
+def pins(release: Release) -> list[dict[str, Any]]:
+    """The routes of pinned sessions: an RE2 expression for the whole Cookie header, and the Service of the version."""
+    return [
+        {
+            "name": f"pinned-v{version.number}",
+            "cookie": rf"(.*;\s*)?{COOKIE}{release.model}={version.number}(;.*)?",
+            "service": version_service(release, version),
+        }
+        for version in pinned(release)
+    ]
+
+
 def shares(release: Release) -> list[dict[str, Any]]:
     """The Services behind a route, with the weights outside a rollout.
 
     Blue-green switches the model's own Service, not the route.
     """
     if release.policy.blue_green is not None:
-        return [{"service": release.model, "weight": 100}]
-    return [{"service": stable_service(release), "weight": 100}, {"service": canary_service(release), "weight": 0}]
+        return [{"service": release.model, "weight": 100, "set_cookie": None}]
+    return [
+        {"service": stable_service(release), "weight": 100, "set_cookie": None},
+        {"service": canary_service(release), "weight": 0, "set_cookie": set_cookie(release)},
+    ]
 
 
 def http_host(release: Release, domain: str) -> str:

@@ -121,9 +121,17 @@ def markdown_word(value: object) -> Raw:
     return Raw(text)
 
 
+def markdown_shell(value: object) -> Raw:
+    """A word for a shell inside a fenced block, in single quotes, of which it holds none."""
+    text = str(value)
+    if re.search(r"['`\x00-\x1f\x7f]", text):
+        raise ValueError(f"{text!r} cannot stand in single quotes")
+    return Raw(f"'{text}'")
+
+
 _FORMATS: dict[str, tuple[Callable[[object], str], dict[str, Callable[..., Any]]]] = {
     ".yaml": (yaml_scalar, {"block": yaml_block}),
-    ".md": (markdown_text, {"code": markdown_code, "word": markdown_word}),
+    ".md": (markdown_text, {"code": markdown_code, "word": markdown_word, "shell": markdown_shell}),
 }
 
 

@@ -7,7 +7,7 @@ The weights are moved by https://github.com/argoproj-labs/rollouts-plugin-traffi
 
 from mrc.link import Release
 from mrc.render.artifact import Artifact
-from mrc.render.common import grpc_host, http_host, object_labels, service_ports, shares
+from mrc.render.common import grpc_host, http_host, object_labels, pins, service_ports, shares
 from mrc.render.engine import fill
 
 
@@ -35,5 +35,6 @@ def render(release: Release) -> list[Artifact]:
         routes=routes,
         weighted=release.policy.blue_green is None,
         shares=shares(release),
+        pins=pins(release),
     )
     return [Artifact(f"{release.folder}/routes.yaml", text)]

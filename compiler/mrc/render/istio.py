@@ -5,7 +5,7 @@ Host-level is preferred over subsets: https://argo-rollouts.readthedocs.io/en/st
 
 from mrc.link import Release
 from mrc.render.artifact import Artifact
-from mrc.render.common import GRPC_PORT, HTTP_PORT, object_labels, shares
+from mrc.render.common import GRPC_PORT, HTTP_PORT, object_labels, pins, shares
 from mrc.render.engine import fill
 
 
@@ -31,5 +31,6 @@ def render(release: Release) -> list[Artifact]:
         ],
         weighted=release.policy.blue_green is None,
         shares=shares(release),
+        pins=pins(release),
     )
     return [Artifact(f"{release.folder}/virtualservice.yaml", text)]

@@ -8,7 +8,7 @@ from mrc.guardrail import TIERS, Guardrail, limit_in_words
 from mrc.link import Release, Version
 from mrc.render.artifact import Artifact
 from mrc.render.engine import fill
-from mrc.rollouts import Stage, active, stages
+from mrc.rollouts import Stage, active, pinned, stages
 
 _ACTIONS = {
     "rollback": "Argo aborts during the rollout; after it, an alert asks for the rollback",
@@ -33,11 +33,24 @@ def render(release: Release) -> list[Artifact]:
         blue_green=release.policy.blue_green is not None,
         routed=routers.can(release.environment.spec.router.kind, "weights"),
         stages=_stages(release),
+        lifetime=str(release.policy.sessions.lifetime) if release.policy.sessions is not None else None,
+        pinned=[version.number for version in pinned(release)],
+        hooks=_hooks(release),
         guardrails=[_guardrail(guardrail) for guardrail in watching],
         idle=[guardrail.name for guardrail in release.guardrails if guardrail not in watching],
         versions=[_version(release, version) for version in reversed(release.retained)],
     )
     return [Artifact(f"{release.folder}/RUNBOOK.md", text)]
+
+
+def _hooks(release: Release) -> list[dict[str, str]]:
+    """What is to be told of a version that was rejected."""
+    hooks = release.policy.hooks
+    said = {
+        "Flush what it has put into caches": hooks.flush_cache,
+        "Take the requests of that time again": hooks.reprocess,
+    }
+    return [{"says": text, "url": hook.url} for text, hook in said.items() if hook is not None]
 
 
 def _stages(release: Release) -> list[dict[str, str]]:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from mrc.schema.base import Envelope, Group, Metadata, MetricName, Model, Name, _text, exactly_one
+from mrc.schema.base import Envelope, Group, HttpUrl, Metadata, MetricName, Model, Name, _text, exactly_one
 from mrc.schema.units import Duration, Positive, Rate, Share, Threshold
 
 PromQL = Annotated[str, *_text(r"[^\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]+", "a PromQL expression", 4096)]
@@ -150,6 +150,51 @@ class BlueGreen(Model):
     """
 
 
+class Sessions(Model):
+    """Whoever meets the new version in a rollout stays with it: a cookie names the version, and a route reads it."""
+
+    lifetime: Duration
+    """How long at most. The pods of a version that is left must run on for as long.
+
+    Example: 30m
+    Rendered: `Max-Age` of the cookie; `abortScaleDownDelaySeconds` of the Rollout
+    """
+
+    @model_validator(mode="after")
+    def _some_time(self) -> "Sessions":
+        if self.lifetime < 1000:
+            raise PydanticCustomError("no_lifetime", "a session that lasts no second is none: leave sessions out", {})
+        return self
+
+
+class Hook(Model):
+    """An address that is called after a rollback."""
+
+    url: HttpUrl
+    """Where a POST with the model, the environment, the version and the time range as JSON goes.
+
+    Example: https://features.example.com/hooks/flush
+    Rendered: the runbook
+    """
+
+
+class Hooks(Model):
+    """What has to be told when a version was rejected: what it left behind outlives it."""
+
+    flush_cache: Hook | None = None
+    """Drops what the version has put into caches. Its keys begin with `<model>-v<version>`.
+
+    Example: {url: https://features.example.com/hooks/flush}
+    Rendered: the runbook
+    """
+    reprocess: Hook | None = None
+    """Takes the requests of the time range again, with the version that serves now.
+
+    Example: {url: https://queue.example.com/hooks/replay}
+    Rendered: the runbook
+    """
+
+
 class PolicyEnvironment(Model):
     """Everything that varies by environment; nothing is merged or inherited."""
 
@@ -189,6 +234,18 @@ class PolicyEnvironment(Model):
 
     Example: {preview: {for: 30m}, approval: fraud-leads}
     Rendered: `strategy.blueGreen` of the Rollout
+    """
+    sessions: Sessions | None = None
+    """Keeps a session on the version that it met. The router must be able to.
+
+    Example: {lifetime: 30m}
+    Rendered: a Service for each version that sessions may be pinned to, and a route to it by cookie
+    """
+    hooks: Hooks = Field(default_factory=Hooks)
+    """Addresses to call after a rollback: caches to flush, and requests to take again.
+
+    Example: {flushCache: {url: https://features.example.com/hooks/flush}}
+    Rendered: the runbook
     """
     bake: Duration
     """How long the new version has all of the traffic before it is promoted. Until then Argo still aborts at once.

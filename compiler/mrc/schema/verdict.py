@@ -48,6 +48,13 @@ class Rejected(Model):
 
     Example: twice the errors of 41 at night
     """
+    sessions: Literal["drop", "drain"] = "drop"
+    """What becomes of the sessions that are pinned to it: they leave at once, or end with their lifetime. Only what
+    does no harm for that long may drain.
+
+    Example: drain
+    Rendered: the pin routes
+    """
 
 
 class VerdictSpec(Model):
