@@ -8,7 +8,7 @@ import click
 
 from mrc.cli.common import directory_option, pinned_base, show_all, work_tree
 from mrc.compile import analyse
-from mrc.plan import json, terminal
+from mrc.plan import html, json, markdown, terminal
 from mrc.plan.build import build
 from mrc.plan.model import Plan
 from mrc.plan.touched import touched
@@ -38,7 +38,7 @@ class _Detailed(click.Command):
     "--base", metavar="REV", help="Compare with the merge base of this revision.  [default: base in mrc.yaml]"
 )
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
+    "--format", "form", type=click.Choice(["text", "markdown", "json", "html"]), default="text", show_default=True,
     help="How the plan is printed.",
 )  # fmt: skip
 @directory_option
@@ -69,5 +69,9 @@ def _shown(planned: Plan, form: str) -> str:
     match form:
         case "json":
             return json.render(planned)
+        case "markdown":
+            return markdown.render(planned)
+        case "html":
+            return html.render(planned)
         case _:
             return terminal.render(planned, colour=sys.stdout.isatty())

@@ -75,6 +75,7 @@ def _release(before: Release | None, after: Release | None, committed: Tree) -> 
         return None
     paths = {change.path for change in files}
     kind = _kind(before, after, running, rendered, paths)
+    back = wayback.way_back(after, before, running) if after is not None else None
     rolls = kind not in ("edit", "removed")
     version_changes = after is not None and (before is None or before.version.number != after.version.number)
     return ReleasePlan(
@@ -89,9 +90,9 @@ def _release(before: Release | None, after: Release | None, committed: Tree) -> 
         version=versions.compare(before.version if before else None, after.version)
         if after is not None and version_changes
         else None,
-        stages=exposure.timeline(after) if after is not None else (),
+        stages=exposure.timeline(after, back) if after is not None and back is not None else (),
         guardrails=exposure.watched(after) if after is not None else (),
-        way_back=wayback.way_back(after, before, running) if after is not None else None,
+        way_back=back,
         warmth=wayback.warmth(after, before, rolls=rolls),
         settings=changed,
         objects=objects.differences(_only(running, paths), _only(rendered, paths)),

@@ -2,16 +2,16 @@
 
 from fractions import Fraction
 
-from mrc import routers
 from mrc.guardrail import Guardrail, limit_in_words
 from mrc.link import Release
-from mrc.plan.model import GuardrailPlan, StagePlan, Watch
+from mrc.plan.model import Back, GuardrailPlan, StagePlan, Watch, WayBack
+from mrc.plan.wayback import keeps_warm
 from mrc.rollouts import Stage, active, stages
 
 COLD = "cold"
 
 
-def timeline(release: Release) -> tuple[StagePlan, ...]:
+def timeline(release: Release, back: WayBack) -> tuple[StagePlan, ...]:
     """The phases in their order. Requests are counted by expectedTraffic; copies and previews expose nobody."""
     rate = release.policy.expected_traffic.per_second
     found: list[StagePlan] = []
@@ -32,11 +32,20 @@ def timeline(release: Release) -> tuple[StagePlan, ...]:
                 group=stage.group,
                 per_second=float(per_second),
                 exposed=None if exposed is None or stage.promoted else round(exposed),
+                back=_back(release, stage, back),
             )
         )
         starts += seconds or 0
         approvals += stage.kind == "approval"
     return tuple(found)
+
+
+def _back(release: Release, stage: Stage, back: WayBack) -> Back | None:
+    if back.version is None:
+        return None
+    if stage.promoted:
+        return "commit" if back.restorable else "pods"
+    return "traffic" if keeps_warm(release) else "pods"
 
 
 def watched(release: Release) -> tuple[GuardrailPlan, ...]:
@@ -84,8 +93,3 @@ def _after(release: Release, guardrail: Guardrail, name: str) -> Watch:
     if guardrail.compares:
         return Watch(name, "nothing", why="after the promotion there is no stable version to compare with")
     return Watch(name, guardrail.action)
-
-
-def keeps_warm(release: Release) -> bool:
-    """Whether Argo keeps the stable side whole until the promotion, so that an abort only moves traffic."""
-    return release.policy.blue_green is not None or routers.can(release.environment.spec.router.kind, "weights")

@@ -16,6 +16,7 @@ FORMAT = "mrc.dev/plan/v1alpha1"
 
 Kind = Literal["added", "removed", "promotion", "rollback", "restart", "edit"]
 Sign = Literal["+", "~", "-"]
+Back = Literal["traffic", "commit", "pods"]
 Direction = Literal["looser", "stricter", "other"]
 
 
@@ -95,6 +96,9 @@ class StagePlan(Part):
     """Requests a second that the new version answers, by expectedTraffic."""
     exposed: int | None
     """Requests that users had answered by the new version up to the end of this stage; None once a person decides."""
+    back: Back | None
+    """What going back takes in this stage: Argo moves the traffic at once; a commit, then the traffic moves; or pods
+    must start first. None where there is nothing to go back to."""
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
+from mrc import routers
 from mrc.link import Release, Version
-from mrc.plan.exposure import keeps_warm
 from mrc.plan.model import Warmth, WayBack
 from mrc.plan.objects import pod_template
 from mrc.render import pod
@@ -64,3 +64,8 @@ def warmth(release: Release | None, before: Release | None, *, rolls: bool) -> t
         if older is not None and before.policy.warm is not None and older.number != release.version.number:
             found.append(Warmth(older.number, "cold", "at the latest when this rollout is promoted"))
     return tuple(found)
+
+
+def keeps_warm(release: Release) -> bool:
+    """Whether Argo keeps the stable side whole until the promotion, so that an abort only moves traffic."""
+    return release.policy.blue_green is not None or routers.can(release.environment.spec.router.kind, "weights")

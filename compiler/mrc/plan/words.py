@@ -1,5 +1,7 @@
 """What the parts of a plan are called, in the same words on the terminal, in Markdown and in HTML."""
 
+from collections.abc import Iterable
+
 from mrc.plan.model import (
     Counts,
     EnvironmentPlan,
@@ -7,6 +9,7 @@ from mrc.plan.model import (
     Plan,
     ReleasePlan,
     Setting,
+    Sign,
     StagePlan,
     Watch,
     WayBack,
@@ -67,6 +70,13 @@ def total(plan: Plan) -> str:
 
 def counted(counts: Counts) -> str:
     return f"{counts.added} to add, {counts.changed} to change, {counts.removed} to remove"
+
+
+def counted_signs(signs: Iterable[Sign]) -> str:
+    """`1 added, 2 changed`: those that there are."""
+    found = list(signs)
+    words = {"+": "added", "~": "changed", "-": "removed"}
+    return ", ".join(f"{found.count(sign)} {word}" for sign, word in words.items() if sign in found)
 
 
 def _many(number: int, word: str) -> str:
@@ -169,6 +179,22 @@ def promoted_after(release: ReleasePlan) -> str | None:
     approvals = sum(each.kind == "approval" for each in stages)
     after = f" and {approvals} approval{'s' if approvals > 1 else ''}" if approvals else ""
     return f"{length(seconds)}{after}"
+
+
+def course(release: ReleasePlan) -> str:
+    """The whole rollout in a line: `5% for 30m, approval by leads, 50% for 30m, bake 2h; promoted after 3h`."""
+    said = []
+    for planned in release.stages:
+        match planned.kind:
+            case "traffic":
+                said.append(f"{share(planned.percent)} for {lasts(planned)}")
+            case "approval":
+                said.append(stage(planned, release))
+            case "warm":
+                continue
+            case _:
+                said.append(f"{planned.kind} for {lasts(planned)}")
+    return f"{', '.join(said)}; promoted after {promoted_after(release)}"
 
 
 def watch(planned: Watch) -> str:

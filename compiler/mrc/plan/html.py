@@ -1,0 +1,35 @@
+"""A plan as one HTML page that needs nothing else: no script, no font, no image, no address."""
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from mrc.plan import chart, words
+from mrc.plan.model import Plan
+from mrc.render.engine import template_folder
+
+_CLASSES = {"+": "added", "-": "removed", "@": "place"}
+
+
+def render(plan: Plan) -> str:
+    """The page."""
+    return str(_template().render(plan=plan))
+
+
+@cache
+def _template() -> Any:
+    environment = Environment(
+        loader=FileSystemLoader(template_folder() / "plan"),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals = {"words": words, "chart": chart, "line_class": _line_class}
+    return environment.get_template("plan.html.j2")
+
+
+def _line_class(line: str) -> str:
+    return _CLASSES.get(line[:1], "")
