@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from mrc.artifact import Artifact
 from mrc.check import MISSING_GUARDRAIL, Base, check
 from mrc.diagnostics import Diagnostic, Severity, has_errors
 from mrc.link import Fleet, link
-from mrc.load import Objects, load
+from mrc.load import Objects, load, load_model
 from mrc.render import render
-from mrc.render.artifact import Artifact
 from mrc.tree import Tree
 
 
@@ -37,21 +37,30 @@ def analyse(
     tree: Tree, models: Iterable[str] | None = None, base: Tree | None = None, now: datetime | None = None
 ) -> Compiled:
     """Read, parse, link and check; only these models when they are given. `now` is what freezes are judged at."""
-    linked = _linked(tree, models)
-    before = _linked(base, models) if base is not None else None
-    checked = check(
-        linked.fleet, tree, Base(base, before.fleet) if base is not None and before is not None else None, now
-    )
-    found = [item for item in checked if item.code not in MISSING_GUARDRAIL or item.file not in linked.broken]
-    return replace(linked, diagnostics=sorted({*linked.diagnostics, *found}), before=before)
+    linked = _linked(*load(tree, models))
+    before = _linked(*load(base, models)) if base is not None else None
+    return _checked(tree, linked, base, before, now)
 
 
-def _linked(tree: Tree, models: Iterable[str] | None) -> Compiled:
-    objects, found = load(tree, models)
+def analyse_model(tree: Tree, shared: Objects, name: str) -> Compiled:
+    """The same for one model, with what all models share already loaded (its findings are left out)."""
+    return _checked(tree, _linked(*load_model(tree, shared, name)), None, None, None)
+
+
+def _linked(objects: Objects, found: list[Diagnostic]) -> Compiled:
     fleet, problems = link(objects)
     found += problems
     broken = {item.file for item in found if item.severity is Severity.ERROR}
     return Compiled(objects, fleet, found, frozenset(broken))
+
+
+def _checked(
+    tree: Tree, linked: Compiled, base: Tree | None, before: Compiled | None, now: datetime | None
+) -> Compiled:
+    compared = Base(base, before.fleet) if base is not None and before is not None else None
+    checked = check(linked.fleet, tree, compared, now)
+    found = [item for item in checked if item.code not in MISSING_GUARDRAIL or item.file not in linked.broken]
+    return replace(linked, diagnostics=sorted({*linked.diagnostics, *found}), before=before)
 
 
 def artifacts(fleet: Fleet, environments: Iterable[str] | None = None) -> dict[str, list[Artifact]]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from mrc import __version__
@@ -11,7 +11,7 @@ from mrc.parse import parse
 from mrc.read import UNREADABLE, Document, read
 from mrc.schema import Envelope, Environment, ModelVersion, Repository, RolloutPolicy, Verdict
 from mrc.schema.repository import allows
-from mrc.tree import Tree, UnreadableError
+from mrc.tree import SHARED, Tree, UnreadableError
 
 NO_ROOT = error(
     "MRC010", "this is not the root of a repository of policies",
@@ -65,17 +65,43 @@ class Objects:
 
 
 def load(tree: Tree, models: Iterable[str] | None = None) -> tuple[Objects, list[Diagnostic]]:
-    """Read and parse the tree; only these models when they are given (environments always)."""
-    objects, found = Objects(), list[Diagnostic]()
+    """Read and parse the tree; only these models when they are given (what they share always)."""
+    objects, found = load_shared(tree)
     folders = ["policies"] if models is None else [f"policies/{name}" for name in sorted(set(models))]
-    _root(tree, objects, found)
-    for folder in ["environments", *folders]:
-        for path in tree.files(folder):
-            _file(tree, path, objects, found)
-    for path, what in sorted(tree.refused.items()):
-        if path.startswith(("policies", "environments", "mrc.yaml")):
-            found.append(at_file(UNREADABLE, path, f"it is {what}; mrc reads regular files and follows no link"))
+    for folder in folders:
+        found += _folder(tree, folder, objects)
     return objects, found
+
+
+def load_shared(tree: Tree) -> tuple[Objects, list[Diagnostic]]:
+    """What all models share: everything of the paths in SHARED."""
+    objects, found = Objects(), list[Diagnostic]()
+    _root(tree, objects, found)
+    for folder in SHARED[1:]:
+        found += _folder(tree, folder, objects)
+    if "mrc.yaml" in tree.refused:
+        found.append(_refused("mrc.yaml", tree.refused["mrc.yaml"]))
+    return objects, found
+
+
+def load_model(tree: Tree, shared: Objects, name: str) -> tuple[Objects, list[Diagnostic]]:
+    """One model beside what all models share."""
+    objects = replace(shared, models={}, broken=set(shared.broken))
+    return objects, _folder(tree, f"policies/{name}", objects)
+
+
+def _folder(tree: Tree, folder: str, objects: Objects) -> list[Diagnostic]:
+    found: list[Diagnostic] = []
+    for path in tree.files(folder):
+        _file(tree, path, objects, found)
+    for path, what in sorted(tree.refused.items()):
+        if path == folder or path.startswith(f"{folder}/") or folder.startswith(f"{path}/"):
+            found.append(_refused(path, what))
+    return found
+
+
+def _refused(path: str, what: str) -> Diagnostic:
+    return at_file(UNREADABLE, path, f"it is {what}; mrc reads regular files and follows no link")
 
 
 def _root(tree: Tree, objects: Objects, found: list[Diagnostic]) -> None:

@@ -11,6 +11,8 @@ from typing import Protocol
 
 # Everything that mrc reads; other folders of the repository are nobody's business.
 ROOTS = ("mrc.yaml", "policies", "environments", "rendered")
+# What every model depends on, besides its own folder in policies/.
+SHARED = ("mrc.yaml", "environments")
 LARGEST = 4 * 2**20  # bytes; nothing that people or mrc write comes near
 
 
@@ -57,6 +59,12 @@ class WorkTree:
         return self._files[name]
 
     def _walk(self, name: str, found: list[str]) -> None:
+        parts = name.split("/")
+        for depth in range(1, len(parts)):  # what is below a link is not ours, however it is named
+            above = "/".join(parts[:depth])
+            if above in self.refused or (self.root / above).is_symlink():
+                self.refused[above] = "a symbolic link"
+                return
         try:
             mode = os.lstat(self.root / name).st_mode
         except (FileNotFoundError, NotADirectoryError):

@@ -1,16 +1,19 @@
 """Artifacts to `rendered/`: each model's folder is swapped whole, and only when nothing is wrong with any.
 
-The work is staged beside the tree; until the last check has passed, nothing of it has moved.
+The work is staged in `rendered/.mrc-<process>`; until the last check has passed, nothing of the tree has moved.
 """
 
+import contextlib
+import fcntl
 import os
 import shutil
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from mrc.artifact import Artifact, is_rendered
 from mrc.diagnostics import Diagnostic, at_file, error
-from mrc.render.artifact import Artifact, is_rendered
-from mrc.render.kustomize import of_environment
+from mrc.exchange import exchange
 from mrc.tree import Tree, UnreadableError
 
 FOREIGN = error(
@@ -25,92 +28,46 @@ STALE = error(
 )  # fmt: skip
 RULES = (FOREIGN, STALE)
 
-
-@dataclass
-class Changes:
-    """What a write would do. Folders map to their new files; an empty list removes the folder."""
-
-    folders: dict[str, list[Artifact]] = field(default_factory=dict)
-    files: list[Artifact] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
-    stale: list[str] = field(default_factory=list)
-    diagnostics: list[Diagnostic] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return bool(self.folders or self.files or self.removed)
+STAGING = ".mrc-"
 
 
-def plan(tree: Tree, rendered: dict[str, list[Artifact]], environments: set[str], *, whole: bool) -> Changes:
-    """Compare what was rendered with the tree.
+@dataclass(frozen=True)
+class Difference:
+    """How a rendered folder differs from what it should be: paths, and findings that forbid a swap."""
 
-    `environments` are those that were rendered; `whole` says that all their models were, so that a folder which no
-    model has any more is removed.
-    """
-    changes = Changes()
-    there = _folders(tree, changes)
-    for folder, found in rendered.items():
-        _compare(tree, folder, found, there.get(folder, []), changes)
-    if whole:
-        for folder in sorted(there.keys() - rendered.keys()):
-            if folder.split("/")[1] in environments or not environments:
-                _remove(tree, folder, there[folder], changes)
-    for environment in sorted(environments):
-        _list_models(tree, environment, rendered, there, changes, whole=whole)
-    return changes
+    stale: tuple[str, ...] = ()
+    foreign: tuple[Diagnostic, ...] = ()
 
 
-def _folders(tree: Tree, changes: Changes) -> dict[str, list[str]]:
-    """The files below `rendered/` by model folder; a file that stands elsewhere is foreign."""
-    there: dict[str, list[str]] = {}
-    for path in tree.files("rendered"):
-        parts = path.split("/")
-        if len(parts) == 4:
-            there.setdefault("/".join(parts[:3]), []).append(path)
-        elif not (len(parts) == 3 and parts[2] == "kustomization.yaml"):
-            changes.diagnostics.append(at_file(FOREIGN, path, "mrc did not write this"))
-    for path, what in sorted(tree.refused.items()):
-        if path.startswith("rendered"):
-            changes.diagnostics.append(at_file(FOREIGN, path, f"it is {what}, and mrc writes regular files"))
-    return there
+def compare(tree: Tree, folder: str, artifacts: Iterable[Artifact]) -> Difference:
+    """The folder on disk against what it should hold; no artifacts means that it should go."""
+    wanted = {artifact.path: artifact.text.encode() for artifact in artifacts}
+    there = tree.files(folder)
+    extra = [path for path in there if path not in wanted]
+    foreign = [
+        at_file(FOREIGN, path, "mrc did not write this")
+        for path in extra
+        if path.count("/") != folder.count("/") + 1 or not of_mrc(tree, path)
+    ]
+    foreign += [
+        at_file(FOREIGN, path, f"it is {what}, and mrc writes regular files")
+        for path, what in sorted(tree.refused.items())
+        if path == folder or path.startswith(f"{folder}/") or folder.startswith(f"{path}/")
+    ]
+    changed = [path for path, data in wanted.items() if path not in there or _read(tree, path) != data]
+    return Difference(tuple(sorted(extra + changed)), tuple(foreign))
 
 
-def _compare(tree: Tree, folder: str, found: list[Artifact], there: list[str], changes: Changes) -> None:
-    wanted = {artifact.path: artifact.text.encode() for artifact in found}
-    _foreign(tree, [path for path in there if path not in wanted], changes)
-    stale = [path for path in there if path not in wanted]
-    stale += [path for path, data in wanted.items() if path not in there or _read(tree, path) != data]
-    if stale:
-        changes.folders[folder] = found
-        changes.stale += sorted(stale)
+def stale(folder: str, difference: Difference) -> Diagnostic:
+    """One finding for a folder, at the first of its files."""
+    first, *others = difference.stale
+    more = f", and so {'is 1 more file' if len(others) == 1 else f'are {len(others)} more files'} of {folder}"
+    return at_file(STALE, first, "it is not what mrc renders now" + (more if others else ""))
 
 
-def _remove(tree: Tree, folder: str, there: list[str], changes: Changes) -> None:
-    _foreign(tree, there, changes)
-    changes.removed.append(folder)
-    changes.stale += there
-
-
-def _foreign(tree: Tree, paths: list[str], changes: Changes) -> None:
-    for path in paths:
-        if not is_rendered(_read(tree, path)):
-            changes.diagnostics.append(at_file(FOREIGN, path, "mrc did not write this"))
-
-
-def _list_models(
-    tree: Tree,
-    environment: str,
-    rendered: dict[str, list[Artifact]],
-    there: dict[str, list[str]],
-    changes: Changes,
-    *,
-    whole: bool,
-) -> None:
-    folders = set(rendered) if whole else set(rendered) | set(there)
-    models = [folder.split("/")[2] for folder in folders if folder.split("/")[1] == environment]
-    listing = of_environment(environment, models)
-    if _read(tree, listing.path) != listing.text.encode():
-        changes.files.append(listing)
-        changes.stale.append(listing.path)
+def of_mrc(tree: Tree, path: str) -> bool:
+    """Whether mrc wrote the file."""
+    return is_rendered(_read(tree, path))
 
 
 def _read(tree: Tree, path: str) -> bytes:
@@ -120,35 +77,79 @@ def _read(tree: Tree, path: str) -> bytes:
         return b""
 
 
-def write(root: Path, changes: Changes) -> None:
-    """Stage everything, then move it into place. OSError leaves the tree as it was, or a folder as a whole."""
-    staging = root / "rendered" / f".mrc-{os.getpid()}"
+@contextlib.contextmanager
+def locked(root: Path, wait: Callable[[], None]) -> Iterator[None]:
+    """Hold `rendered/` alone; `wait` is called when another render holds it, and then this one waits."""
+    rendered = root / "rendered"
+    if not os.path.lexists(rendered):
+        rendered.mkdir()
+    if rendered.is_symlink() or not rendered.is_dir():
+        yield  # it is foreign, and nothing will be written
+        return
+    handle = os.open(rendered, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        staging.mkdir(parents=True)
-        new, old = staging / "new", staging / "old"
-        for artifact in (*changes.files, *(one for found in changes.folders.values() for one in found)):
-            target = new / artifact.path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(artifact.text.encode())
-        for folder in (*changes.folders, *changes.removed):
-            _swap(root, folder, new, old)
-        for artifact in changes.files:
-            (root / artifact.path).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(new / artifact.path, root / artifact.path)  # noqa: PTH105
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _swap(root: Path, folder: str, new: Path, old: Path) -> None:
-    target, aside = root / folder, old / folder
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():
-        target.rename(aside)
-    if (new / folder).exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            (new / folder).rename(target)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            wait()
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        # The lock is ours: whatever was staged here belongs to a run that was killed.
+        for left in rendered.glob(f"{STAGING}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+    finally:
+        os.close(handle)
+
+
+class Staging:
+    """A folder beside the tree that takes what is to be moved into place."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.path = root / "rendered" / f"{STAGING}{os.getpid()}"
+
+    def put(self, folder: str, artifacts: Iterable[Artifact]) -> None:
+        """Write the files of one folder. Raises OSError."""
+        (self.path / folder).mkdir(parents=True, exist_ok=True)
+        for artifact in artifacts:
+            (self.path / artifact.path).write_bytes(artifact.text.encode())
+
+    def commit(self, changed: Iterable[str], removed: Iterable[str]) -> None:
+        """Move everything that was put into place, then remove folders; all of it, or nothing when one fails.
+
+        `changed` are folders and files in the order in which they become visible. Raises OSError.
+        """
+        done: list[tuple[Path, Path]] = []
+        try:
+            for path in changed:
+                done.append(self._place(self.path / path, self.root / path))
+            for path in removed:
+                aside = self.path / "removed" / path
+                aside.parent.mkdir(parents=True, exist_ok=True)
+                (self.root / path).rename(aside)
+                done.append((aside, self.root / path))
         except OSError:
-            if aside.exists():
-                aside.rename(target)
+            for now, before in reversed(done):
+                self._undo(now, before)
             raise
+
+    def _place(self, new: Path, target: Path) -> tuple[Path, Path]:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            exchange(new, target)
+        else:
+            new.rename(target)
+        return new, target
+
+    def _undo(self, now: Path, before: Path) -> None:
+        with contextlib.suppress(OSError):
+            if now.exists() and before.exists():
+                exchange(now, before)
+            elif now.exists():
+                now.rename(before)
+            else:
+                before.rename(now)
+
+    def drop(self) -> None:
+        """Remove what is left of the staging."""
+        shutil.rmtree(self.path, ignore_errors=True)

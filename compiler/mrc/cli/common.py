@@ -1,12 +1,13 @@
 """What the verbs share: where the tree is, and how findings are shown."""
 
 import sys
+import time
 from pathlib import Path
+from typing import TextIO
 
 import click
 
 from mrc.diagnostics import Diagnostic, Severity, show
-from mrc.load import load
 from mrc.tree import Tree, UnreadableError, WorkTree
 
 format_option = click.option(
@@ -62,5 +63,29 @@ def counted(found: list[Diagnostic]) -> str:
 
 def pinned_base(tree: Tree) -> str:
     """The revision that mrc.yaml compares with."""
+    from mrc.load import load  # not for the verbs that compile nothing
+
     objects, _ = load(tree, [])
     return str(objects.repository[1].spec.base) if objects.repository else "origin/main"
+
+
+class Progress:
+    """`340 of 1000 models`, on a terminal only, and only when a run takes more than a second."""
+
+    def __init__(self, what: str, stream: TextIO) -> None:
+        self.what, self.stream = what, stream
+        self.next = time.monotonic() + 1 if stream.isatty() else float("inf")
+        self.shown = False
+
+    def __call__(self, done: int, whole: int) -> None:
+        now = time.monotonic()
+        if now >= self.next:
+            self.next, self.shown = now + 0.1, True
+            self.stream.write(f"\r{done} of {whole} {self.what} ")
+            self.stream.flush()
+
+    def end(self) -> None:
+        """Take the line away."""
+        if self.shown:
+            self.stream.write("\r\x1b[K")
+            self.stream.flush()

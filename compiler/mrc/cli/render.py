@@ -1,13 +1,13 @@
 """mrc render"""
 
+import sys
 from pathlib import Path
 
 import click
 
-from mrc.cli.common import counted, directory_option, format_option, show_all, work_tree
-from mrc.compile import analyse, artifacts
-from mrc.diagnostics import at_file, has_errors
-from mrc.write import STALE, plan, write
+from mrc.build import build
+from mrc.cli.common import Progress, counted, directory_option, format_option, show_all, work_tree
+from mrc.diagnostics import has_errors
 
 
 @click.command()
@@ -19,35 +19,28 @@ from mrc.write import STALE, plan, write
 def render(models: tuple[str, ...], environments: tuple[str, ...], only_check: bool, form: str, directory: Path) -> int:
     """Render policies to rendered/<environment>/<model>/. Nothing is written when there are errors."""
     tree = work_tree(directory)
-    compiled = analyse(tree, models or None)
     for name in models:
-        if name not in compiled.objects.models:
+        if "/" in name or not tree.files(f"policies/{name}"):
             raise click.ClickException(f"there is no model {name}: policies/{name} does not exist")
     for name in environments:
-        if name not in compiled.objects.environments:
+        if "/" in name or not tree.files(f"environments/{name}.yaml"):
             raise click.ClickException(f"there is no environment {name}: environments/{name}.yaml does not exist")
-    found = compiled.diagnostics
-    if compiled.failed:
-        show_all(found, tree, form)
-        click.echo(f"{counted(found)}; nothing was written", err=True)
-        return 1
-    rendered = artifacts(compiled.fleet, environments or None)
-    wanted = set(environments) or set(compiled.objects.environments)
-    changes = plan(tree, rendered, wanted, whole=not models)
-    found = [*found, *changes.diagnostics]
-    if only_check and not changes.diagnostics:
-        found += [at_file(STALE, path, "it is not what mrc renders now") for path in sorted(set(changes.stale))]
+    progress = Progress("models", sys.stderr)
+    try:
+        built = build(directory, models, environments, check=only_check, progress=progress, wait=_waits)
+    except OSError as problem:
+        raise click.ClickException(f"cannot write: {problem.strerror or problem}; the tree is as it was") from None
+    finally:
+        progress.end()
+    found = built.diagnostics
     show_all(found, tree, form)
     if has_errors(found):
         click.echo(f"{counted(found)}; nothing was written", err=True)
         return 1
-    if changes:
-        try:
-            write(directory, changes)
-        except OSError as problem:
-            raise click.ClickException(f"cannot write: {problem.strerror or problem}; the tree is as it was") from None
-    files = sum(len(one) for one in rendered.values())
-    changed = len(changes.folders) + len(changes.removed)
     warned = f", {counted(found)}" if found else ""
-    click.echo(f"{len(rendered)} releases, {files} files, {changed} folders changed{warned}", err=True)
+    click.echo(f"{built.releases} releases, {built.files} files, {built.changed} folders changed{warned}", err=True)
     return 0
+
+
+def _waits() -> None:
+    click.echo("another mrc render writes this tree: waiting until it is done", err=True)

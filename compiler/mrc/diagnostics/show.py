@@ -11,10 +11,17 @@ _COLOURS = {Severity.ERROR: "31;1", Severity.WARNING: "33;1"}
 
 def text(found: Iterable[Diagnostic], lines: Lines, *, colour: bool) -> str:
     """Place, reason, the line with a caret, and the way out."""
-    return "\n".join(_one(item, lines, colour) for item in found)
+    items = list(found)
+    following: list[Diagnostic | None] = [*items[1:], None]
+    # A way out that several findings in a row share is told once, after the last of them.
+    hinted = [
+        after is None or (item.code, item.hint) != (after.code, after.hint)
+        for item, after in zip(items, following, strict=True)
+    ]
+    return "\n".join(_one(item, lines, colour, hinted=last) for item, last in zip(items, hinted, strict=True))
 
 
-def _one(item: Diagnostic, lines: Lines, colour: bool) -> str:
+def _one(item: Diagnostic, lines: Lines, colour: bool, *, hinted: bool) -> str:
     place = ":".join(str(part) for part in (item.file, item.line, item.column) if part)
     word = f"\x1b[{_COLOURS[item.severity]}m{item.severity}\x1b[0m" if colour else str(item.severity)
     out = [f"{_safe(place)}: {word} {item.code}: {_safe(item.message)}"]
@@ -27,7 +34,7 @@ def _one(item: Diagnostic, lines: Lines, colour: bool) -> str:
             f"  {number} | {_safe(shown[start : start + 110])}",
             f"  {' ' * len(number)} | {' ' * (item.column - 1 - start)}^",
         ]
-    if item.hint:
+    if item.hint and hinted:
         out.append(f"  hint: {_safe(item.hint)}")
     return "\n".join(out) + "\n"
 

@@ -1,8 +1,8 @@
 """Releases to artifacts. Every target is a function of one release."""
 
+from mrc.artifact import Artifact
 from mrc.link import Release
 from mrc.render import access, analysis, bundle, gateway, ingress, istio, kustomize, rollout, rules, ruletest, runbook
-from mrc.render.artifact import Artifact
 from mrc.rollouts import aborting
 
 

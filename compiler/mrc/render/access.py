@@ -1,8 +1,8 @@
 """Services, and the Role by which a group may promote past an approval."""
 
 from mrc import routers
+from mrc.artifact import Artifact
 from mrc.link import Release
-from mrc.render.artifact import Artifact
 from mrc.render.common import (
     canary_service,
     object_labels,

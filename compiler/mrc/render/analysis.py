@@ -7,10 +7,10 @@ Rules that their schema does not say: https://argo-rollouts.readthedocs.io/en/st
 
 from typing import Any, Literal
 
+from mrc.artifact import Artifact
 from mrc.guardrail import VERDICT, Guardrail, identity, limit_in_words
 from mrc.link import Release
 from mrc.promql import selector
-from mrc.render.artifact import Artifact
 from mrc.render.common import object_labels
 from mrc.render.engine import fill
 from mrc.rollouts import aborting

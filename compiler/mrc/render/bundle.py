@@ -5,8 +5,8 @@ import json
 from typing import Any
 
 from mrc import modelconfig
+from mrc.artifact import Artifact
 from mrc.link import Release, Version
-from mrc.render.artifact import Artifact
 from mrc.render.common import object_labels
 from mrc.render.engine import fill
 

@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
 
 from mrc import cache as cached
-from mrc.render.artifact import MARK
+from mrc.artifact import MARK
 from mrc.schema.units import plain
 
 

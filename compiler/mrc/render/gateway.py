@@ -5,8 +5,8 @@ https://gateway-api.sigs.k8s.io/api-types/grpcroute/
 The weights are moved by https://github.com/argoproj-labs/rollouts-plugin-trafficrouter-gatewayapi
 """
 
+from mrc.artifact import Artifact
 from mrc.link import Release
-from mrc.render.artifact import Artifact
 from mrc.render.common import grpc_host, http_host, object_labels, pins, service_ports, shares
 from mrc.render.engine import fill
 

@@ -9,8 +9,8 @@ https://argo-rollouts.readthedocs.io/en/stable/features/traffic-management/alb/
 import json
 from typing import Any
 
+from mrc.artifact import Artifact
 from mrc.link import Release
-from mrc.render.artifact import Artifact
 from mrc.render.common import grpc_host, http_host, ingress_names, object_labels, service_ports, shares
 from mrc.render.engine import fill
 

@@ -3,8 +3,8 @@
 Host-level is preferred over subsets: https://argo-rollouts.readthedocs.io/en/stable/features/traffic-management/istio/
 """
 
+from mrc.artifact import Artifact
 from mrc.link import Release
-from mrc.render.artifact import Artifact
 from mrc.render.common import GRPC_PORT, HTTP_PORT, object_labels, pins, shares
 from mrc.render.engine import fill
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from mrc.render.artifact import Artifact
+from mrc.artifact import Artifact
 from mrc.render.engine import fill
 
 # Not Kubernetes objects: rules and their test for a Prometheus without the operator, and the page for people.

@@ -3,10 +3,10 @@
 What makes going back a routing change: https://argo-rollouts.readthedocs.io/en/stable/features/rollback/
 """
 
+from mrc.artifact import Artifact
 from mrc.link import Release
 from mrc.promql import indent
 from mrc.render import bluegreen, canary, pod
-from mrc.render.artifact import Artifact
 from mrc.render.common import object_labels, selector
 from mrc.render.engine import Raw, fill
 

@@ -6,10 +6,10 @@ Once as a PrometheusRule, once as a plain rule file; and the PodMonitor that giv
 from typing import Any
 
 from mrc import labels
+from mrc.artifact import Artifact
 from mrc.guardrail import LIMIT, SAMPLES, VALUE, VERDICT, Absence, Guardrail, identity, limit_in_words, recorded
 from mrc.link import Release
 from mrc.promql import selector
-from mrc.render.artifact import Artifact
 from mrc.render.common import rule_labels
 from mrc.render.common import selector as pod_selector
 from mrc.render.engine import Raw, fill

@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 from mrc import labels
+from mrc.artifact import Artifact
 from mrc.catalogue.metric import TEST_INTERVAL_SECONDS, Scope, TestSeries
 from mrc.guardrail import SAMPLES, VALUE, VERDICT, Absence, Bound, Guardrail, WorseThanStable, identity
 from mrc.link import Release
 from mrc.promql import number, selector, series
-from mrc.render.artifact import Artifact
 from mrc.render.engine import fill
 from mrc.render.rules import TELEMETRY_MISSING, WORSE, telemetry_wait
 from mrc.rollouts import active

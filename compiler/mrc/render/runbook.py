@@ -4,9 +4,9 @@ from fractions import Fraction
 from typing import Any
 
 from mrc import routers
+from mrc.artifact import Artifact
 from mrc.guardrail import TIERS, Guardrail, limit_in_words
 from mrc.link import Release, Version
-from mrc.render.artifact import Artifact
 from mrc.render.engine import fill
 from mrc.rollouts import Stage, active, pinned, stages
 

@@ -1,0 +1,257 @@
+"""From a tree to `rendered/`: each model on its own, on every core, and only what has changed.
+
+Nothing that compiles is imported before a model needs it: when nothing has changed, reading and comparing is all.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mrc.diagnostics import Diagnostic, at_file, has_errors
+from mrc.outcomes import Folder, Outcome, Outcomes, content_of, times_of
+from mrc.tree import WorkTree
+from mrc.write import FOREIGN, STAGING, Difference, Staging, compare, locked, of_mrc, stale
+
+if TYPE_CHECKING:
+    from mrc.load import Objects
+
+# Below this many models, starting processes costs more than it saves.
+_WORTH_PROCESSES = 40
+_LISTING = "kustomization.yaml"
+
+
+@dataclass
+class Built:
+    """What came of a build. `changed` counts the folders that were swapped or removed."""
+
+    releases: int = 0
+    files: int = 0
+    changed: int = 0
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked, and what every worker knows. Without `environments` all are meant."""
+
+    root: Path
+    environments: frozenset[str]
+    check: bool
+    known: Outcomes
+    staging: Staging
+
+    @cached_property
+    def tree(self) -> WorkTree:
+        return WorkTree(self.root)
+
+    @cached_property
+    def shared(self) -> "tuple[Objects, list[Diagnostic]]":
+        """What all models share, and what is wrong with it."""
+        from mrc.load import load_shared
+
+        return load_shared(self.tree)
+
+
+def build(
+    root: Path,
+    models: Iterable[str] = (),
+    environments: Iterable[str] = (),
+    *,
+    check: bool = False,
+    progress: Callable[[int, int], None] = lambda done, whole: None,
+    wait: Callable[[], None] = lambda: None,
+) -> Built:
+    """Render these models in these environments, all unless given; with `check`, find what is stale instead.
+
+    `progress` is told how many models are done, `wait` that another render holds the tree. Raises OSError when the
+    tree cannot be written; it is then as it was.
+    """
+    chosen = sorted(set(models))
+    tree = WorkTree(root)
+    job = Job(root, frozenset(environments), check, Outcomes.load(root, tree), Staging(root))
+    names = chosen or _entries(root / "policies")
+    with nullcontext() if check else locked(root, wait):
+        try:
+            outcomes: list[Outcome] = []
+            for outcome in _outcomes(job, names):
+                outcomes.append(outcome)
+                progress(len(outcomes), len(names))
+            return _finish(job, outcomes, whole=not chosen)
+        finally:
+            job.staging.drop()
+
+
+def _entries(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+# --- each model ---
+
+
+def _outcomes(job: Job, names: list[str]) -> Iterator[Outcome]:
+    """The outcome of each model, in order; on all cores when there are many."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    if len(names) < _WORTH_PROCESSES or cores == 1:
+        yield from (_outcome(job, name) for name in names)
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    with ProcessPoolExecutor(cores, multiprocessing.get_context("fork"), _begin, (job,)) as pool:
+        yield from pool.map(_in_worker, names, chunksize=8)
+
+
+_workers_job: Job
+
+
+def _begin(job: Job) -> None:
+    global _workers_job
+    _workers_job = job
+
+
+def _in_worker(name: str) -> Outcome:
+    return _outcome(_workers_job, name)
+
+
+def _outcome(job: Job, name: str) -> Outcome:
+    """What is known of the model when nothing has changed; else it is compiled, compared and staged."""
+    key = job.known.key(job.tree, name)
+    if not job.environments and (known := job.known.of(job.root, name, key)):
+        return known
+    from mrc.compile import analyse_model, artifacts
+
+    shared, problems = job.shared
+    compiled = analyse_model(job.tree, shared, name)
+    found = [*problems, *compiled.diagnostics]
+    folders: list[Folder] = []
+    if not has_errors(found):
+        for path, files in artifacts(compiled.fleet, job.environments or None).items():
+            difference = compare(job.tree, path, files)
+            found += difference.foreign
+            place = job.root / path
+            if difference.stale and not job.check:
+                job.staging.put(path, files)
+                place = job.staging.path / path
+            folders.append(Folder(path, len(files), difference.stale, times_of(place)[0], content_of(place)))
+    return Outcome(name, key, tuple(found), tuple(folders))
+
+
+# --- all of them ---
+
+
+def _finish(job: Job, outcomes: list[Outcome], *, whole: bool) -> Built:
+    """Look at what stands around the models' folders; then place everything, or say what is wrong."""
+    folders = [folder for outcome in outcomes for folder in outcome.folders]
+    found = {item for outcome in outcomes for item in outcome.diagnostics}
+    if not outcomes:
+        found.update(job.shared[1])
+    built = Built(len(folders), sum(folder.files for folder in folders))
+    around = _Around(job, {folder.path for folder in folders}, whole=whole)
+    if not has_errors(found):
+        around.look()
+        found.update(around.foreign)
+    changed = {folder.path: Difference(folder.stale) for folder in folders if folder.stale}
+    if job.check and not has_errors(found):
+        found.update(stale(path, one) for path, one in (changed | around.listings | around.removed).items())
+    built.diagnostics = sorted(found)
+    if has_errors(found):
+        return built
+    if not job.check:
+        # A listing names only what is there: folders come before it, and go after it.
+        job.staging.commit([*changed, *around.listings], around.removed)
+    built.changed = len(changed) + len(around.removed)
+    if not job.environments:
+        job.known.save(outcomes, around.known, whole=whole)
+    return built
+
+
+class _Around:
+    """What stands around the rendered folders: the listing of each environment, and what no model has any more."""
+
+    def __init__(self, job: Job, rendered: set[str], *, whole: bool) -> None:
+        self.job, self.rendered, self.whole = job, rendered, whole
+        self.tree = WorkTree(job.root)  # as it is now: a worker's has been read before
+        self.listings: dict[str, Difference] = {}
+        self.removed: dict[str, Difference] = {}
+        self.foreign: list[Diagnostic] = []
+        self.known: dict[str, str] = {}
+
+    def look(self) -> None:
+        """Fill the three; listings that are stale are staged."""
+        there = self._there()
+        files = self.tree.files("environments")
+        environments = self.job.environments or {path[len("environments/") : -len(".yaml")] for path in files}
+        if self.whole:
+            for path in sorted(there - self.rendered):
+                if path.split("/")[1] in environments or not self.job.environments:
+                    self._remove(path)
+        if self.whole and not self.job.environments:
+            for name in _entries(self.job.root / "rendered"):
+                if name not in environments and not name.startswith(STAGING):
+                    self._remove(f"rendered/{name}")
+        for environment in sorted(environments):
+            paths = self.rendered | (there - set(self.removed))
+            self._list(environment, sorted(path for path in paths if path.split("/")[1] == environment))
+
+    def _there(self) -> set[str]:
+        """The folders of models on disk; what stands among them and is neither folder nor listing is foreign."""
+        there: set[str] = set()
+        for environment in _entries(self.job.root / "rendered"):
+            if environment.startswith(STAGING):
+                continue
+            folder = self.job.root / "rendered" / environment
+            for name in _entries(folder) if not folder.is_symlink() else []:
+                path = folder / name
+                if path.is_dir() and not path.is_symlink() and name != _LISTING:
+                    there.add(f"rendered/{environment}/{name}")
+                elif name != _LISTING:
+                    self._foreign(f"rendered/{environment}/{name}")
+            if folder.is_symlink() or not folder.is_dir():
+                self._foreign(f"rendered/{environment}")
+        if (self.job.root / "rendered").is_symlink():
+            self._foreign("rendered")
+        return there
+
+    def _foreign(self, path: str) -> None:
+        self.foreign.append(at_file(FOREIGN, path, "mrc did not write this"))
+
+    def _remove(self, path: str) -> None:
+        files = self.tree.files(path)
+        for file in files:
+            if not of_mrc(self.tree, file):
+                self._foreign(file)
+        for refused in self.tree.refused:
+            if refused.startswith(f"{path}/"):
+                self._foreign(refused)
+        inside = {known for known in self.removed if known.startswith(f"{path}/")}
+        for known in inside:
+            del self.removed[known]
+        self.removed[path] = Difference(tuple(files) or (path,))
+
+    def _list(self, environment: str, folders: list[str]) -> None:
+        path = f"rendered/{environment}/{_LISTING}"
+        there = self.job.root / path
+        data = there.read_bytes() if there.is_file() and not there.is_symlink() else b""
+        key = hashlib.sha256("\0".join([*folders, ""]).encode() + data).hexdigest()
+        if self.job.known.listings.get(environment) == key:
+            self.known[environment] = key
+            return
+        from mrc.render.kustomize import of_environment
+
+        listing = of_environment(environment, [folder.split("/")[2] for folder in folders])
+        difference = compare(self.tree, path, [listing])
+        self.foreign += difference.foreign
+        if difference.stale:
+            self.listings[path] = difference
+            if not self.job.check:
+                self.job.staging.put(f"rendered/{environment}", [listing])
+        listed = "\0".join([*folders, ""]).encode() + listing.text.encode()
+        self.known[environment] = hashlib.sha256(listed).hexdigest()

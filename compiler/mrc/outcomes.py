@@ -1,0 +1,147 @@
+"""What came of each model, kept outside of the tree: a model of which no byte has changed is not compiled again.
+
+An outcome is known by every byte that it depends on, and by mrc's own. The files on disk are known by what the file
+system says of them (as git knows those of its index), or, where they were written too lately for that, by their bytes.
+"""
+
+import contextlib
+import hashlib
+import os
+import pickle
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mrc import cache
+from mrc.diagnostics import Diagnostic, has_errors
+from mrc.tree import SHARED, Tree, UnreadableError
+
+# A file changed within one tick of the clock of the file system keeps its times; a tick is at most 10 ms on Linux.
+_SETTLED_NANOSECONDS = 100_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A rendered folder. `stale` are the paths that differ on disk; `times` and `content` stand for its files."""
+
+    path: str
+    files: int
+    stale: tuple[str, ...]
+    times: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one model, and the key of what it came from."""
+
+    model: str
+    key: str
+    diagnostics: tuple[Diagnostic, ...]
+    folders: tuple[Folder, ...]
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """The outcomes of the last run in this tree. `settled` is the time before which files had their final times."""
+
+    file: Path | None
+    shared: str
+    settled: int
+    models: Mapping[str, Outcome]
+    listings: Mapping[str, str]
+
+    @classmethod
+    def load(cls, root: Path, tree: Tree) -> "Outcomes":
+        """What is known of the tree; nothing when there is no cache, or what all models share has changed."""
+        folder = cache.folder()
+        file = folder / f"{hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:20]}.outcomes" if folder else None
+        shared = _digest(tree, [path for name in SHARED for path in tree.files(name)])
+        if file is not None:
+            # The folder is this user's alone, and named after this very mrc: see mrc.cache.
+            with contextlib.suppress(OSError, pickle.UnpicklingError, EOFError, ValueError, TypeError):
+                known = pickle.loads(file.read_bytes())  # noqa: S301
+                if isinstance(known, cls) and known.shared == shared:
+                    return replace(known, file=file)
+        return cls(file, shared, 0, {}, {})
+
+    def key(self, tree: Tree, model: str) -> str:
+        """Stands for every byte that the outcome of a model depends on."""
+        return _digest(tree, tree.files(f"policies/{model}"))
+
+    def of(self, root: Path, model: str, key: str) -> Outcome | None:
+        """The outcome of the model, if it is known, and all its folders lie on disk as they were rendered."""
+        found = self.models.get(model)
+        if found is None or found.key != key or not all(self._on_disk(root, folder) for folder in found.folders):
+            return None
+        return found
+
+    def _on_disk(self, root: Path, folder: Folder) -> bool:
+        times, newest = times_of(root / folder.path)
+        if newest < self.settled:
+            return times == folder.times
+        return content_of(root / folder.path) == folder.content
+
+    def save(self, outcomes: Iterable[Outcome], listings: Mapping[str, str], *, whole: bool) -> None:
+        """Keep what came of a run that succeeded; `whole` says that there are no other models."""
+        if self.file is None:
+            return
+        models = {} if whole else dict(self.models)
+        for outcome in outcomes:
+            if has_errors(outcome.diagnostics):
+                models.pop(outcome.model, None)
+            else:
+                models[outcome.model] = replace(
+                    outcome, folders=tuple(replace(folder, stale=()) for folder in outcome.folders)
+                )
+        if models == self.models and listings == self.listings and time.time_ns() - self.settled < 10**9 * 86400:
+            return
+        settled = time.time_ns() - _SETTLED_NANOSECONDS
+        data = pickle.dumps(replace(self, file=None, settled=settled, models=models, listings=dict(listings)))
+        with contextlib.suppress(OSError):  # a cache that cannot be written is none
+            handle, name = tempfile.mkstemp(dir=self.file.parent)
+            with os.fdopen(handle, "wb") as kept:
+                kept.write(data)
+            Path(name).replace(self.file)
+
+
+def _digest(tree: Tree, paths: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            data = tree.read(path)
+        except UnreadableError as problem:
+            data = f"{problem}".encode()
+        digest.update(f"{path}\0{len(data)}\0".encode(errors="surrogateescape") + data)
+    for path, what in sorted(tree.refused.items()):
+        digest.update(f"{path}\0{what}\0".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def times_of(folder: Path) -> tuple[str, int]:
+    """What the file system says of the folder's files, and the newest of their times (in ns); nothing of no folder."""
+    lines, newest = [], 0
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            one = entry.stat(follow_symlinks=False)
+            newest = max(newest, one.st_ctime_ns, one.st_mtime_ns)
+            lines.append(
+                f"{entry.name}\0{one.st_mode}\0{one.st_ino}\0{one.st_size}\0{one.st_mtime_ns}\0{one.st_ctime_ns}"
+            )
+    return hashlib.sha256("\n".join(sorted(lines)).encode(errors="surrogateescape")).hexdigest(), newest
+
+
+def content_of(folder: Path) -> str:
+    """Stands for the bytes of the folder's files; what is no regular file makes it unlike any rendered folder."""
+    digest = hashlib.sha256()
+    try:
+        for entry in sorted(os.scandir(folder), key=lambda one: one.name):
+            if not entry.is_file(follow_symlinks=False):
+                return ""
+            data = Path(entry.path).read_bytes()
+            digest.update(f"{entry.name}\0{len(data)}\0".encode(errors="surrogateescape") + data)
+    except OSError:
+        return ""
+    return digest.hexdigest()
