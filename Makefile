@@ -77,9 +77,9 @@ benchmark: venv ## Compare mrc render with helm template and kubectl kustomize, 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --no-header --no-annotate $(UPGRADE) --extra s3 pyproject.toml
 
-cases: venv ## Write the golden cases anew; then read the diff
-	@MRC_REWRITE_CASES=1 $(BIN)/pytest -q tests/test_cases.py
-	@git diff --stat -- tests/cases
+cases: venv ## Write the golden cases and the tutorial anew; then read the diff
+	@MRC_REWRITE_CASES=1 $(BIN)/pytest -q tests/test_cases.py tests/test_tutorial.py
+	@git diff --stat -- tests/cases docs/tutorial
 
 reference: venv ## Write docs/reference/ and .schemas/ anew from the code
 	@$(BIN)/python docs/make_reference.py

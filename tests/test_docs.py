@@ -56,7 +56,7 @@ def anchors(page: Path) -> set[str]:
 
 def snippets() -> Iterator[tuple[str, str]]:
     for page in PAGES:
-        for number, text in enumerate(re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.M | re.S)):
+        for number, text in enumerate(re.findall(r"^```yaml[^\n]*\n(.*?)^```$", page.read_text(), re.M | re.S)):
             yield f"{shown(page)}-{number}", text
 
 
