@@ -2,7 +2,19 @@
 
 from datetime import datetime
 
-from mrc.check import history, limits, names, promotions, safety, sessions, strategies, verdicts
+from mrc.check import (
+    detecting,
+    history,
+    limits,
+    names,
+    promotions,
+    restoring,
+    safety,
+    samples,
+    sessions,
+    strategies,
+    verdicts,
+)
 from mrc.check.history import Base
 from mrc.diagnostics import Diagnostic, Rule
 from mrc.link import Fleet
@@ -15,12 +27,17 @@ RULES: tuple[Rule, ...] = (
     *names.RULES,
     *verdicts.RULES,
     *limits.RULES,
+    *detecting.RULES,
+    *samples.RULES,
+    *restoring.RULES,
     *history.RULES,
     *promotions.RULES,
 )
 
 # A guardrail that did not link would be reported again as one that is missing.
-MISSING_GUARDRAIL = frozenset(rule.code for rule in (safety.NO_HARD, safety.NO_CRASHES, limits.MISSING_GUARDRAIL))
+MISSING_GUARDRAIL = frozenset(
+    rule.code for rule in (safety.NO_HARD, safety.NO_CRASHES, limits.MISSING_GUARDRAIL, detecting.ONLY_COMPARED)
+)
 
 
 def check(fleet: Fleet, tree: Tree, base: Base | None, now: datetime | None = None) -> list[Diagnostic]:
@@ -32,6 +49,9 @@ def check(fleet: Fleet, tree: Tree, base: Base | None, now: datetime | None = No
         found += sessions.check(release)
         found += verdicts.check(release)
         found += limits.check(release)
+        found += detecting.check(release)
+        found += samples.check(release)
+        found += restoring.check(release)
     found += names.check(fleet)
     found += promotions.check(fleet, base.fleet if base is not None else None, now)
     if base is not None:

@@ -1,0 +1,120 @@
+"""Can a guardrail fire while something automatic listens, in Prometheus' and Argo's own arithmetic of time?"""
+
+from mrc.coverage import Cell, counts_requests, cover, lag, shown, sustained
+from mrc.diagnostics import Diagnostic, error, warning
+from mrc.link import Release
+from mrc.power import alone
+from mrc.read import Path
+from mrc.rollouts import active
+from mrc.schema.units import Duration
+
+NEVER_FIRES = error(
+    "MRC341", "a guardrail that cannot fire before the promotion",
+    reason="Its window is longer than all stages in which it has something to read: Argo promotes before it can be "
+    "judged once, and the guardrail only looks like one.",
+    hint="use a shorter window, longer stages or a longer bake; hours and days belong to the tier trend",
+    source="https://argo-rollouts.readthedocs.io/en/stable/features/analysis/",
+)  # fmt: skip
+FIRST_UNCOVERED = error(
+    "MRC342", "a first stage that no guardrail for hard failures can judge",
+    reason="The next stage brings more users before it is known how the first ones fared.",
+    hint="make the first stage longer, or the window of an immediate guardrail shorter",
+)  # fmt: skip
+NARROW_WINDOW = error(
+    "MRC343", "a window with less than two scrapes in it",
+    reason="A rate needs two samples: with one there is no value, no verdict and no alert, ever.",
+    hint="use a window of at least four scrape intervals, so that a lost scrape does no harm",
+    source="https://prometheus.io/docs/prometheus/latest/querying/functions/#rate",
+)  # fmt: skip
+ONLY_COMPARED = error(
+    "MRC344", "a metric that nothing watches after the promotion",
+    reason="A comparison with stable says nothing once stable answers nothing: in the bake, and ever after.",
+    hint="add a guardrail on the same metric with max or min",
+)  # fmt: skip
+STAGE_TOO_SHORT = warning(
+    "MRC347", "a stage that ends before anything in it can be judged",
+    reason="What goes wrong at this share of the traffic shows only at the next one, where more users meet it.",
+    hint="make the stage longer, or leave it out",
+)  # fmt: skip
+RULES = (NEVER_FIRES, FIRST_UNCOVERED, NARROW_WINDOW, ONLY_COMPARED, STAGE_TOO_SHORT)
+
+
+def check(release: Release) -> list[Diagnostic]:
+    """Findings about the guardrails of one release against its stages."""
+    cells = cover(release)
+    return [*_windows(release), *_compared(release), *_never(release, cells), *_stages(release, cells)]
+
+
+def _place(name: str, *key: str) -> Path:
+    return ("spec", "guardrails", name, *key)
+
+
+def _windows(release: Release) -> list[Diagnostic]:
+    scrape = release.environment.spec.prometheus.scrape
+    return [
+        release.policy_document.report(
+            NARROW_WINDOW, _place(guardrail.name, "window"),
+            f"the window of {guardrail.name} is {guardrail.window}; {release.environment_name} scrapes every {scrape}",
+        )
+        for guardrail in release.guardrails
+        if guardrail.metric is not None and guardrail.window < 2 * scrape
+    ]  # fmt: skip
+
+
+def _compared(release: Release) -> list[Diagnostic]:
+    return [
+        release.policy_document.report(
+            ONLY_COMPARED, _place(guardrail.name, "worseThanStable"),
+            f"{guardrail.name} compares with stable, and no other guardrail holds the same metric against a limit",
+        )
+        for guardrail in release.guardrails
+        if guardrail.compares and not guardrail.of_pods and guardrail.action == "rollback"
+        and alone(release, guardrail) is None
+    ]  # fmt: skip
+
+
+def _never(release: Release, cells: list[Cell]) -> list[Diagnostic]:
+    found = []
+    for guardrail in active(release):
+        if guardrail.action != "rollback" or (guardrail.tier == "trend" and not guardrail.compares):
+            continue
+        if guardrail.compares and release.policy.blue_green is not None:
+            continue  # for one window after the switch only: said by the rules of strategies
+        read = [
+            cell
+            for cell in cells
+            if cell.guardrail.name == guardrail.name and cell.how == "abort" and cell.stage.length
+        ]
+        there = Duration(sum(cell.stage.length or 0 for cell in read))
+        needed = Duration(guardrail.window + lag(release) + sustained(guardrail))
+        if not read or there >= needed:
+            continue
+        names = ", ".join(shown(cell.stage) for cell in read)
+        message = (
+            f"{guardrail.name} needs {needed} in {release.environment_name} (a window of {guardrail.window}, scrape, "
+            f"evaluation and analysis); what it reads before the promotion lasts {there} ({names})"
+        )
+        found.append(release.policy_document.report(NEVER_FIRES, _place(guardrail.name, "window"), message))
+    return found
+
+
+def _stages(release: Release, cells: list[Cell]) -> list[Diagnostic]:
+    """Stages with users whose immediate guardrails all need longer than the stage is."""
+    found: list[Diagnostic] = []
+    exposed = dict.fromkeys(cell.stage for cell in cells if cell.stage.answers and not cell.stage.promoted)
+    for index, stage in enumerate(exposed):
+        if stage.length is None:
+            continue
+        hard = [cell for cell in cells if cell.stage == stage and cell.guardrail.tier == "immediate"
+                and cell.guardrail.action == "rollback"]  # fmt: skip
+        # Crashes alone are not all hard failures, and too few samples are said by their own rule.
+        judging = [cell for cell in hard if counts_requests(cell.guardrail)] or hard
+        if not judging or any(cell.sees != "part" for cell in judging):
+            continue
+        fastest = min(judging, key=lambda cell: cell.guardrail.window).guardrail
+        needed = Duration(fastest.window + lag(release) + sustained(fastest))
+        rule, what = (FIRST_UNCOVERED, "the first stage") if index == 0 else (STAGE_TOO_SHORT, "this stage")
+        message = f"{what} has {shown(stage)} for {stage.length}, and {fastest.name} needs {needed}"
+        place = (*stage.path, "for") if stage.kind != "bake" else stage.path
+        found.append(release.policy_document.report(rule, place, message))
+    return found
