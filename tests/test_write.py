@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from conftest import mrc
+from mrc.load import load
+from mrc.tree import SHARED, MemoryTree
 from test_commands import edit, snapshot
 
 POLICY = "policies/ranker/policy.yaml"
@@ -211,3 +213,16 @@ def test_warnings_are_told_again_when_nothing_has_changed(fleet: Path) -> None:
     again = mrc("render", cwd=fleet)
     assert "0 folders changed, 1 warning" in again.stderr
     assert f"{POLICY}:" in again.stderr
+
+
+def test_the_key_of_an_outcome_covers_everything_that_is_read() -> None:
+    """A folder that a new kind of document is read from must be part of the key, or the cache gives wrong answers."""
+    asked: set[str] = set()
+
+    class Recording(MemoryTree):
+        def files(self, under: str = "") -> list[str]:
+            asked.add(under)
+            return super().files(under)
+
+    load(Recording({"mrc.yaml": b"", "policies/a/policy.yaml": b""}))
+    assert asked <= {*SHARED, "policies"}

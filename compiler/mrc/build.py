@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mrc.artifact import Artifact
 from mrc.diagnostics import Diagnostic, at_file, has_errors
 from mrc.outcomes import Folder, Outcome, Outcomes, content_of, times_of
 from mrc.tree import WorkTree
@@ -140,8 +141,12 @@ def _outcome(job: Job, name: str) -> Outcome:
             if difference.stale and not job.check:
                 job.staging.put(path, files)
                 place = job.staging.path / path
-            folders.append(Folder(path, len(files), difference.stale, times_of(place)[0], content_of(place)))
+            folders.append(Folder(path, len(files), difference.stale, times_of(place)[0], content_of(_named(files))))
     return Outcome(name, key, tuple(found), tuple(folders))
+
+
+def _named(files: Iterable[Artifact]) -> Iterator[tuple[str, bytes]]:
+    return ((file.path.rpartition("/")[2], file.text.encode()) for file in files)
 
 
 # --- all of them ---

@@ -5,6 +5,7 @@ A release is policy x version x environment: all that a target needs to render o
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Literal
 
 from mrc import catalogue, modelconfig, promql
@@ -108,7 +109,7 @@ class Release:
         """Where the policy speaks of this environment."""
         return ("spec", "environments", self.environment_name)
 
-    @property
+    @cached_property
     def watched(self) -> Watched:
         """What the guardrails are evaluated on."""
         names = tuple(sorted({version.entrypoint for version in self.retained}))

@@ -82,7 +82,7 @@ class Outcomes:
         times, newest = times_of(root / folder.path)
         if newest < self.settled:
             return times == folder.times
-        return content_of(root / folder.path) == folder.content
+        return _content_on_disk(root / folder.path) == folder.content
 
     def save(self, outcomes: Iterable[Outcome], listings: Mapping[str, str], *, whole: bool) -> None:
         """Keep what came of a run that succeeded; `whole` says that there are no other models."""
@@ -133,15 +133,20 @@ def times_of(folder: Path) -> tuple[str, int]:
     return hashlib.sha256("\n".join(sorted(lines)).encode(errors="surrogateescape")).hexdigest(), newest
 
 
-def content_of(folder: Path) -> str:
-    """Stands for the bytes of the folder's files; what is no regular file makes it unlike any rendered folder."""
+def content_of(files: Iterable[tuple[str, bytes]]) -> str:
+    """Stands for the names and bytes of a folder's files, sorted by name."""
     digest = hashlib.sha256()
+    for name, data in files:
+        digest.update(f"{name}\0{len(data)}\0".encode(errors="surrogateescape") + data)
+    return digest.hexdigest()
+
+
+def _content_on_disk(folder: Path) -> str:
+    """The same of what lies there; nothing where anything but a regular file does."""
     try:
-        for entry in sorted(os.scandir(folder), key=lambda one: one.name):
-            if not entry.is_file(follow_symlinks=False):
-                return ""
-            data = Path(entry.path).read_bytes()
-            digest.update(f"{entry.name}\0{len(data)}\0".encode(errors="surrogateescape") + data)
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        if not all(entry.is_file(follow_symlinks=False) for entry in entries):
+            return ""
+        return content_of((entry.name, Path(entry.path).read_bytes()) for entry in entries)
     except OSError:
         return ""
-    return digest.hexdigest()

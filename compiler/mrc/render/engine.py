@@ -33,6 +33,9 @@ _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*")
 # What YAML 1.1 or 1.2 reads as something other than text.
 _WORDS = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n"))
 _UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|[\u2028\u2029]")
+# What a block scalar could not hold: blanks at its start, lines of blanks alone, line ends at its end.
+_NO_BLOCK = re.compile(rf"\A[ \t\n]|^[ \t]+$|\n\Z|\r|{_UNPRINTABLE.pattern}", re.MULTILINE)
+_LINE = re.compile(r"\n(?=[^\n])")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
@@ -74,20 +77,11 @@ def _hexadecimal(match: re.Match[str]) -> str:
 def yaml_block(value: str, indent: int) -> Raw:
     """A literal block scalar below a key, `indent` spaces deep; quoted where a block could not hold the text."""
     body = value.removesuffix("\n")
-    lines = body.split("\n")
-    unfit = (
-        not body
-        or body[0] in " \n\t"
-        or body.endswith("\n")
-        or "\r" in body
-        or _UNPRINTABLE.search(body)
-        or any(line and not line.strip() for line in lines)
-    )
-    if unfit:
+    if not body or _NO_BLOCK.search(body):
         return Raw(yaml_quoted(value))
-    pad = " " * indent
+    newline = "\n" + " " * indent
     chomping = "|" if value.endswith("\n") else "|-"
-    return Raw("\n".join([chomping, *(pad + line if line else "" for line in lines)]))
+    return Raw(chomping + newline + (_LINE.sub(newline, body) if "\n" in body else body))
 
 
 # --- Markdown ---
@@ -135,11 +129,20 @@ _FORMATS: dict[str, tuple[Callable[[object], str], dict[str, Callable[..., Any]]
 }
 
 
+class _Data(Environment):
+    """Looks into mappings first: that is what templates are given."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if type(obj) is dict and attribute in obj and not hasattr(dict, attribute):
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
 @cache
 def _environment(suffix: str) -> Environment:
     finalize, filters = _FORMATS[suffix]
     kept = cached.folder()  # compiling the templates costs a run more than rendering one model
-    environment = Environment(
+    environment = _Data(
         loader=FileSystemLoader(template_folder()),
         undefined=StrictUndefined,
         finalize=finalize,
@@ -147,7 +150,7 @@ def _environment(suffix: str) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         bytecode_cache=FileSystemBytecodeCache(str(kept)) if kept else None,
-        autoescape=False,  # noqa: S701  finalize quotes for the format at hand, none of which is HTML
+        autoescape=False,  # finalize quotes for the format at hand, none of which is HTML
     )
     environment.filters = filters
     environment.globals = {"mark": Raw(MARK)}
