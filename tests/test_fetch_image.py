@@ -1,11 +1,16 @@
-"""What can be known of the init container's image without building it."""
+"""What can be known of the init container's image without a container engine."""
 
 import json
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from fetch_helpers import manifest, remote, write_manifest
 
 ROOT = Path(__file__).parents[1]
 WHEEL = "dist/mrc-*.whl"  # built before the image, never committed
@@ -62,3 +67,37 @@ def test_the_base_image_is_one_version_and_can_be_pinned(instructions: list[tupl
     assert re.fullmatch(r"PYTHON_IMAGE=python:\d+\.\d+\.\d+-slim-\w+", default)
     bases = [rest.split()[0] for name, rest in instructions if name == "FROM"]
     assert set(bases) == {"${PYTHON_IMAGE}"}
+
+
+def test_what_the_build_runs_yields_a_fetch_that_writes_to_the_volume_alone(
+    instructions: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    """The build's own commands in a folder of this machine: locked wheels, then mrc without pip, as the pod runs it."""
+    (tmp_path / "build").mkdir()
+    shutil.copy(ROOT / "requirements.lock", tmp_path / "build")
+    wheel = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "build")]
+    subprocess.run(wheel, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    for name, command in instructions:
+        if name == "RUN":
+            here = command.replace("/opt/mrc", f"{tmp_path}/opt/mrc").replace("/build/", f"{tmp_path}/build/")
+            here = here.replace("python -m venv", f"{sys.executable} -m venv", 1)
+            subprocess.run(["sh", "-ec", here], check=True, capture_output=True, timeout=600)
+    (tmp_path / "weights").write_bytes(b"weights")
+    listed = write_manifest(
+        tmp_path / "mounted", manifest(remote("m/1/w", (tmp_path / "weights").as_uri(), b"weights"))
+    )
+    before = installed(tmp_path)
+    (tmp_path / "models").mkdir()
+    (environment,) = [rest for name, rest in instructions if name == "ENV"]
+    done = subprocess.run(
+        [tmp_path / "opt/mrc/bin/mrc", "fetch", listed, "--to", tmp_path / "models/repository"], cwd="/", timeout=60,
+        env=dict(part.split("=") for part in environment.split()), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert (tmp_path / "models/repository/m/1/w").read_bytes() == b"weights"
+    assert installed(tmp_path) == before
+    assert not [path for path in before if path.name == "pip"]
+
+
+def installed(root: Path) -> set[Path]:
+    return set((root / "opt/mrc").rglob("*"))
