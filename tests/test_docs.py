@@ -44,6 +44,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert lost == []
 
 
+def test_the_map_leads_to_every_page() -> None:
+    listed = set(re.findall(r"\]\(([^)\s#]+)\)", (TOP / "docs/README.md").read_text()))
+    pages = {page.relative_to(TOP / "docs").as_posix() for page in (TOP / "docs").rglob("*.md")}
+    assert pages - listed == {"README.md"}
+
+
 def without_fences(text: str) -> str:
     return re.sub(r"^( *)```.*?^\1```$", "", text, flags=re.MULTILINE | re.DOTALL)
 

@@ -168,7 +168,9 @@ def _annotations(
 ) -> dict[str, str]:
     """Alertmanager's texts. The braces are Prometheus' templates; every name in them matches a strict pattern."""
     where = f"{release.model} {{{{ $labels.version }}}} in {release.environment_name}"
-    lines = [f"{guardrail.title.capitalize()}: {limit_in_words(guardrail)}, over {guardrail.window}."]
+    lines = [
+        f"{guardrail.title[0].upper()}{guardrail.title[1:]}: {limit_in_words(guardrail)}, over {guardrail.window}."
+    ]
     if value:
         lines.append(f"Now: {_now(release, guardrail)}.")
     found = {
