@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from mrc.compile import Compiled
 from mrc.diagnostics import Diagnostic
 from mrc.link import Release
-from mrc.plan import exposure, objects, settings, text, versions, wayback
+from mrc.plan import exposure, objects, settings, text, versions, watching, wayback
 from mrc.plan.model import (
     FORMAT,
     EnvironmentPlan,
@@ -76,6 +76,8 @@ def _release(before: Release | None, after: Release | None, committed: Tree) -> 
     paths = {change.path for change in files}
     kind = _kind(before, after, running, rendered, paths)
     back = wayback.way_back(after, before, running) if after is not None else None
+    warm = back is not None and back.restorable and back.warm is not None
+    restore = watching.restore(after, warm=warm) if after is not None else ()
     rolls = kind not in ("edit", "removed")
     version_changes = after is not None and (before is None or before.version.number != after.version.number)
     return ReleasePlan(
@@ -90,8 +92,9 @@ def _release(before: Release | None, after: Release | None, committed: Tree) -> 
         version=versions.compare(before.version if before else None, after.version)
         if after is not None and version_changes
         else None,
-        stages=exposure.timeline(after, back) if after is not None and back is not None else (),
-        guardrails=exposure.watched(after) if after is not None else (),
+        stages=exposure.timeline(after, back, restore) if after is not None and back is not None else (),
+        guardrails=watching.watched(after, warm=warm) if after is not None else (),
+        restore=restore,
         way_back=back,
         warmth=wayback.warmth(after, before, rolls=rolls),
         settings=changed,

@@ -64,7 +64,10 @@ def _head(plan: Plan) -> str:
         lines += [f"> - {_text(where)}: {_code(words.setting(each))}" for where, each in looser[:_ROWS]]
         lines += [*_more(len(looser) - _ROWS, "> - "), ""]
     if plan.releases:
-        lines += ["| model | environment | | promoted after | going back |", "| --- | --- | --- | --- | --- |"]
+        lines += [
+            "| model | environment | | promoted after | worst case | going back |",
+            "| --- | --- | --- | --- | --- | --- |",
+        ]
         lines += [_row(release) for release in plan.releases[:_ROWS]]
         lines += [*_more(len(plan.releases) - _ROWS, ""), ""]
     for changed in plan.environments:
@@ -88,7 +91,14 @@ def _row(release: ReleasePlan) -> str:
         number = release.way_back.version
         how = "restorable" if release.way_back.restorable else "**not restorable**"
         back = "**no way back**" if number is None else f"{number}, {how}"
-    cells = (_code(release.model), _text(release.environment), _text(words.headline(release)), after or "", back)
+    cells = (
+        _code(release.model),
+        _text(release.environment),
+        _text(words.headline(release)),
+        after or "",
+        words.worst(release),
+        back,
+    )
     return f"| {' | '.join(cells)} |"
 
 
@@ -124,6 +134,9 @@ def _meaning(release: ReleasePlan) -> str:
     lines += [f"- {_direction(each.direction)}{_code(words.setting(each))}" for each in release.settings]
     if release.starts_rollout and release.stages:
         lines.append(f"- Exposure: {_text(words.course(release))}")
+    if release.restore:
+        lines.append("- Worst case until restored:")
+        lines += [f"  - {_text(words.restored(each))}" for each in release.restore]
     if release.way_back is not None:
         lines.append(f"- Going back {_text(words.way_back(release.way_back))}")
     lines += [f"- {each.version} becomes **{each.becomes}**: {_text(each.when)}" for each in release.warmth]
@@ -137,16 +150,19 @@ def _direction(direction: str) -> str:
 def _tables(release: ReleasePlan) -> str:
     title = "Stages and guardrails" if release.starts_rollout else "Stages and guardrails at the next rollout"
     lines = [f"<details><summary>{title}</summary>", ""]
-    lines += ["| from | what | for | the new version answers | requests so far |", "| --- | --- | --- | --- | --- |"]
+    lines += ["| from | what | for | the new version answers | in all so far | at worst if bad |", "|" + " --- |" * 6]
     for stage in release.stages:
         cells = (words.begins(stage), words.stage(stage, release), words.lasts(stage), words.sees(stage))
-        lines.append(f"| {' | '.join(map(_text, (*cells, words.exposed(stage))))} |")
+        lines.append(f"| {' | '.join(map(_text, (*cells, words.exposed(stage), words.at_risk(stage))))} |")
     if release.guardrails:
         phases = [watch.phase for watch in release.guardrails[0].phases]
         lines += ["", f"| guardrail | worse when | {' | '.join(phases)} |", f"| --- | --- |{' --- |' * len(phases)}"]
     for guardrail in release.guardrails:
         does = [words.watch(watch) for watch in guardrail.phases]
         lines.append(f"| {_code(guardrail.name)} | {' | '.join(map(_text, [guardrail.limit, *does]))} |")
+    if words.partly(release):
+        lines += ["", _text(words.PARTLY)]
+    lines += ["", words.TIMES] if release.restore else []
     return "\n".join([*lines, "", "</details>", ""])
 
 

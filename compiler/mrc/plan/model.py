@@ -96,6 +96,8 @@ class StagePlan(Part):
     """Requests a second that the new version answers, by expectedTraffic."""
     exposed: int | None
     """Requests that users had answered by the new version up to the end of this stage; None once a person decides."""
+    at_risk: int | None
+    """Requests that a bad version answers in this stage at worst, until all requests are on the fallback again."""
     back: Back | None
     """What going back takes in this stage: Argo moves the traffic at once; a commit, then the traffic moves; or pods
     must start first. None where there is nothing to go back to."""
@@ -109,7 +111,11 @@ class Watch(Part):
     does: Literal["abort", "rollback", "page", "ticket", "nothing"]
     """`abort` is Argo's, at once; `rollback` is an alert and a commit."""
     seconds: int | None = None
-    """Worst case from the onset until it is restored (or until the page), where it can be computed."""
+    """Where it goes back by itself: the worst case from the onset until all requests are on the fallback."""
+    partly: bool = False
+    """Whether the phase is too short for a whole window of its own."""
+    smallest: float | None = None
+    """The smallest share of bad requests that one window finds with a power of 80 %, where it can be computed."""
     why: str = ""
     """Why it does nothing."""
 
@@ -123,6 +129,28 @@ class GuardrailPlan(Part):
     limit: str
     window: int
     phases: tuple[Watch, ...]
+
+
+@dataclass(frozen=True)
+class TimePart(Part):
+    """One part of a worst case: what it is, and its seconds."""
+
+    name: str
+    seconds: int
+
+
+@dataclass(frozen=True)
+class Restore(Part):
+    """The slowest guardrail of a phase, from the onset of a failure until all requests are on the fallback."""
+
+    phase: Literal["rollout", "bake", "warm", "cold"]
+    """`warm` and `cold` are after the promotion, with the fallback running or not."""
+    guardrail: str
+    detection: tuple[TimePart, ...]
+    execution: tuple[TimePart, ...]
+    seconds: int
+    budget: int | None
+    """timeToRestore, of the policy or of the environment's owners; a cold start has none."""
 
 
 @dataclass(frozen=True)
@@ -201,6 +229,8 @@ class ReleasePlan(Part):
     stages: tuple[StagePlan, ...]
     """Of the rollout that this change starts; of the next one where it starts none."""
     guardrails: tuple[GuardrailPlan, ...]
+    restore: tuple[Restore, ...]
+    """How long going back takes at worst, by phase, for hard failures and anomalies over minutes."""
     way_back: WayBack | None
     warmth: tuple[Warmth, ...]
     settings: tuple[Setting, ...]

@@ -13,6 +13,8 @@ from mrc.schema import Verdict
 from mrc.schema.units import Duration, Share
 
 _ACTIONS = ("ticket", "page", "rollback")  # from the loosest to the strictest
+# Told in words of their own.
+_APART = ("serve", "shadow", "canary", "blueGreen", "bake", "warm")
 _MISSING = ("ignore", "pause", "rollback")
 
 
@@ -66,14 +68,33 @@ def _policy(before: Release, after: Release) -> Iterator[Setting]:
     if old.warm != new.warm:
         direction = _less(new.warm or Duration(0), old.warm or Duration(0))
         yield Setting("warm", _text(old.warm), _text(new.warm), direction)
-    if old.replicas != new.replicas:
-        yield Setting("replicas", str(old.replicas), str(new.replicas), "other")
-    if old.expected_traffic != new.expected_traffic:
-        yield Setting("expectedTraffic", str(old.expected_traffic), str(new.expected_traffic), "other")
-    if before.side_effects != after.side_effects:
-        yield Setting("sideEffects", before.side_effects, after.side_effects, "other")
+    left, right = _others(before), _others(after)
+    for path in sorted(left.keys() | right.keys()):
+        if left.get(path) != right.get(path):
+            yield Setting(path, left.get(path), right.get(path), _promised(path, left.get(path), right.get(path)))
     if before.team != after.team:
         yield Setting("team", before.team, after.team, "other")
+
+
+def _others(release: Release) -> dict[str, str]:
+    """What else the policy says, for this environment and for all of them."""
+    spec = release.policy_document.data["spec"]
+    own = spec["environments"][release.environment_name]
+    return {
+        path: text
+        for part, apart in ((spec, ("environments", "guardrails")), (own, _APART))
+        for key, value in part.items()
+        if key not in apart
+        for path, text in _leaves(value, key)
+    }
+
+
+def _promised(path: str, before: str | None, after: str | None) -> Direction:
+    if path == "timeToRestore":
+        if before is None or after is None:
+            return "looser" if after is None else "stricter"
+        return _less(Duration.parse(before), Duration.parse(after))
+    return "looser" if path == "promotesFrom" and after is None else "other"
 
 
 def _stages(release: Release) -> list[str]:

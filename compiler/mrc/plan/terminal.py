@@ -92,10 +92,11 @@ class _Writer:
                 words.lasts(stage),
                 words.sees(stage),
                 words.exposed(stage),
+                words.at_risk(stage),
             )
             for stage in release.stages
         ]
-        head = ("from", "what", "for", "the new version answers", "requests so far")
+        head = ("from", "what", "for", "the new version answers", "in all so far", "at worst if bad")
         yield from (f"    {line}" for line in _table([head, *rows]))
         yield f"    promoted after {words.promoted_after(release)}"
 
@@ -109,6 +110,11 @@ class _Writer:
             for guardrail in release.guardrails
         ]
         yield from (f"    {line}" for line in _table([("", "worse when", *phases), *rows]))
+        if words.partly(release):
+            yield f"    {words.PARTLY}"
+        if release.restore:
+            yield "  worst case, from the onset of a failure until all requests are on the fallback"
+        yield from (f"    {words.restored(each)}" for each in release.restore)
 
     def _text(self, files: tuple[FileChange, ...]) -> Iterator[str]:
         for file in files:

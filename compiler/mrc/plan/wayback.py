@@ -10,6 +10,7 @@ from mrc.link import Release, Version
 from mrc.plan.model import Warmth, WayBack
 from mrc.plan.objects import pod_template
 from mrc.render import pod
+from mrc.timing import cold_start, total
 
 
 def way_back(release: Release, before: Release | None, running: Mapping[str, str]) -> WayBack:
@@ -19,7 +20,7 @@ def way_back(release: Release, before: Release | None, running: Mapping[str, str
         return WayBack(None, False, "the first version has nothing to go back to", None, None)
     warm = release.policy.warm.seconds if release.policy.warm is not None else None
     why_not = _why_not(release, before, fallback, running)
-    start = fallback.object.spec.startup.seconds
+    start = total(cold_start(release, fallback)).seconds
     serves = before is not None and before.version.number == fallback.number
     why = why_not or f"its pod template equals the one that {'runs' if serves else 'ran'}"
     return WayBack(fallback.number, why_not is None, why, warm, start)

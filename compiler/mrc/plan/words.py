@@ -8,6 +8,7 @@ from mrc.plan.model import (
     FileOfBundle,
     Plan,
     ReleasePlan,
+    Restore,
     Setting,
     Sign,
     StagePlan,
@@ -132,8 +133,10 @@ def stage(planned: StagePlan, release: ReleasePlan) -> str:
         case "bake":
             return "bake: all traffic, not promoted"
         case _:
-            back = release.fallback_after
-            return f"promoted; {back} stays warm" if back is not None else "promoted"
+            back = release.way_back
+            if back is None or not back.restorable:
+                return "promoted"
+            return f"promoted; {back.version if release.starts_rollout else 'the version before it'} stays warm"
 
 
 def lasts(planned: StagePlan) -> str:
@@ -154,6 +157,11 @@ def exposed(planned: StagePlan) -> str:
     if planned.exposed is None or planned.exposed == 0:
         return ""
     return f"{rounded(planned.exposed)}"
+
+
+def at_risk(planned: StagePlan) -> str:
+    """Requests that a bad version answers at worst."""
+    return f"{rounded(planned.at_risk)}" if planned.at_risk else ""
 
 
 def rate(per_second: float) -> str:
@@ -181,6 +189,14 @@ def promoted_after(release: ReleasePlan) -> str | None:
     return f"{length(seconds)}{after}"
 
 
+def worst(release: ReleasePlan) -> str:
+    """The worst time to restore before the promotion and after it: `5m55s, 9m15s`."""
+    before = max((each.seconds for each in release.restore if each.phase in ("rollout", "bake")), default=None)
+    after = next((each.seconds for each in release.restore if each.phase in ("warm", "cold")), None)
+    said = [f"{length(before)} in the rollout" if before else "", f"{length(after)} after it" if after else ""]
+    return ", ".join(each for each in said if each)
+
+
 def course(release: ReleasePlan) -> str:
     """The whole rollout in a line: `5% for 30m, approval by leads, 50% for 30m, bake 2h; promoted after 3h`."""
     said = []
@@ -198,9 +214,38 @@ def course(release: ReleasePlan) -> str:
 
 
 def watch(planned: Watch) -> str:
-    """`aborts, 3m`."""
-    took = f", {length(planned.seconds)}" if planned.seconds is not None else ""
-    return f"{DOES[planned.does]}{took}"
+    """`aborts 2m40s`; `~` where the phase is shorter than a window."""
+    took = f" {length(planned.seconds)}" if planned.seconds is not None else ""
+    return f"{DOES[planned.does]}{took}{'~' if planned.partly else ''}"
+
+
+def small(share_of_bad: float) -> str:
+    """A share to two figures: `1.4%`."""
+    return f"{share_of_bad * 100:.2g}%"
+
+
+def partly(release: ReleasePlan) -> bool:
+    """Whether the mark of `watch` needs to be explained."""
+    return any(each.partly for guardrail in release.guardrails for each in guardrail.phases)
+
+
+PARTLY = "~ the phase is too short for a whole window of its own"
+TIMES = "Times are worst cases from the onset of a failure until all requests are on the fallback."
+_WHEN = {
+    "rollout": "during the rollout",
+    "bake": "in the bake",
+    "warm": "promoted, while warm",
+    "cold": "promoted, when cold",
+}
+
+
+def restored(planned: Restore) -> str:
+    """`in the bake 5m55s: latency is seen within 5m45s, 10s later the fallback serves`."""
+    seen, back = (sum(part.seconds for part in parts) for parts in (planned.detection, planned.execution))
+    said = f"{_WHEN[planned.phase]} {length(planned.seconds)}"
+    if planned.budget is not None:
+        said += f" of {length(planned.budget)}" + (", over budget" if planned.seconds > planned.budget else "")
+    return f"{said}: {planned.guardrail} is seen within {length(seen)}, and the fallback serves {length(back)} later"
 
 
 def way_back(planned: WayBack) -> str:
