@@ -157,7 +157,9 @@ def _finish(job: Job, outcomes: list[Outcome], *, whole: bool) -> Built:
     folders = [folder for outcome in outcomes for folder in outcome.folders]
     found = {item for outcome in outcomes for item in outcome.diagnostics}
     if not outcomes:
-        found.update(job.shared[1])
+        from mrc.load import load
+
+        found.update(load(job.tree)[1])
     built = Built(len(folders), sum(folder.files for folder in folders))
     around = _Around(job, {folder.path for folder in folders}, whole=whole)
     if not has_errors(found):

@@ -11,7 +11,7 @@ from mrc.parse import parse
 from mrc.read import UNREADABLE, Document, read
 from mrc.schema import Envelope, Environment, ModelVersion, Repository, RolloutPolicy, Verdict
 from mrc.schema.repository import allows
-from mrc.tree import SHARED, Tree, UnreadableError
+from mrc.tree import NAME, SHARED, Tree, UnreadableError
 
 NO_ROOT = error(
     "MRC010", "this is not the root of a repository of policies",
@@ -36,11 +36,10 @@ OTHER_MRC = error(
 )  # fmt: skip
 RULES = (NO_ROOT, MISPLACED, DISAGREES, OTHER_MRC)
 
-_NAME = r"[a-z](?:[-a-z0-9]{0,38}[a-z0-9])?"
 _NUMBER = r"[1-9][0-9]{0,8}"
-_ENVIRONMENT = re.compile(rf"environments/({_NAME})\.yaml")
-_POLICY = re.compile(rf"policies/({_NAME})/policy\.yaml")
-_NUMBERED = re.compile(rf"policies/({_NAME})/(versions|verdicts)/({_NUMBER})\.yaml")
+_ENVIRONMENT = re.compile(rf"environments/({NAME})\.yaml")
+_POLICY = re.compile(rf"policies/({NAME})/policy\.yaml")
+_NUMBERED = re.compile(rf"policies/({NAME})/(versions|verdicts)/({_NUMBER})\.yaml")
 
 
 @dataclass
@@ -67,7 +66,8 @@ class Objects:
 def load(tree: Tree, models: Iterable[str] | None = None) -> tuple[Objects, list[Diagnostic]]:
     """Read and parse the tree; only these models when they are given (what they share always)."""
     objects, found = load_shared(tree)
-    folders = ["policies"] if models is None else [f"policies/{name}" for name in sorted(set(models))]
+    asked = sorted(name for name in set(models or ()) if re.fullmatch(NAME, name))
+    folders = ["policies"] if models is None else [f"policies/{name}" for name in asked]
     for folder in folders:
         found += _folder(tree, folder, objects)
     return objects, found
@@ -135,7 +135,7 @@ def _file(tree: Tree, path: str, objects: Objects, found: list[Diagnostic]) -> N
         parsed = _parsed(tree, path, "Environment", objects, found, match[1])
         if parsed is not None:
             objects.environments[match[1]] = cast(tuple[Document, Environment], parsed)
-    elif path.endswith((".yaml", ".yml", ".json")):
+    elif path.endswith((".yaml", ".yml", ".json")) or "/" not in path:
         found.append(at_file(MISPLACED, path, "mrc reads no document in this place"))
 
 

@@ -16,6 +16,10 @@ SHARED = ("mrc.yaml", "environments")
 LARGEST = 4 * 2**20  # bytes; nothing that people or mrc write comes near
 
 
+NAME = r"[a-z](?:[-a-z0-9]{0,38}[a-z0-9])?"
+"""What a model or an environment may be called, and hence a folder."""
+
+
 class UnreadableError(Exception):
     """A file of the tree cannot be read; the message says why, without the path."""
 
@@ -69,12 +73,17 @@ class WorkTree:
             mode = os.lstat(self.root / name).st_mode
         except (FileNotFoundError, NotADirectoryError):
             return
+        except OSError as problem:
+            self.refused[name] = f"unreadable: {problem.strerror}"
+            return
         pending = [(name, mode)]
         while pending:
             path, mode = pending.pop()
             if stat.S_ISREG(mode):
                 found.append(path)
             elif stat.S_ISDIR(mode):
+                if path.endswith(".yaml"):
+                    self.refused[path] = "a folder"
                 try:
                     with os.scandir(self.root / path) as entries:
                         pending += [(f"{path}/{entry.name}", _mode(entry)) for entry in entries if entry.name != ".git"]
@@ -85,17 +94,20 @@ class WorkTree:
 
     def read(self, path: str) -> bytes:
         try:
-            # O_NOFOLLOW: the entry may have become a link since it was listed.
-            handle = os.open(self.root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with open(self.root / path, "rb", opener=_entry_itself) as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise UnreadableError("it is not a regular file")
+                data = file.read(LARGEST + 1)
         except OSError as problem:
-            raise UnreadableError(problem.strerror or "cannot be opened") from None
-        with os.fdopen(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise UnreadableError("it is not a regular file")
-            data = file.read(LARGEST + 1)
+            raise UnreadableError(problem.strerror or "cannot be read") from None
         if len(data) > LARGEST:
             raise UnreadableError(f"it has more than {LARGEST >> 20} MiB")
         return data
+
+
+def _entry_itself(path: str, flags: int) -> int:
+    """Opens no link, which the entry may have become since it was listed, and waits for no pipe."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _mode(entry: "os.DirEntry[str]") -> int:

@@ -4,6 +4,7 @@ The work is staged in `rendered/.mrc-<process>`; until the last check has passed
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -29,6 +30,8 @@ STALE = error(
 RULES = (FOREIGN, STALE)
 
 STAGING = ".mrc-"
+# What a file system says that has no locks for folders, such as NFS: then nobody waits, and nothing is cleaned up.
+_NO_LOCKS = frozenset((errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP))
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,11 @@ def locked(root: Path, wait: Callable[[], None]) -> Iterator[None]:
         except BlockingIOError:
             wait()
             fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as problem:
+            if problem.errno not in _NO_LOCKS:
+                raise
+            yield
+            return
         # The lock is ours: whatever was staged here belongs to a run that was killed.
         for left in rendered.glob(f"{STAGING}*"):
             shutil.rmtree(left, ignore_errors=True)
@@ -111,6 +119,8 @@ class Staging:
     def put(self, folder: str, artifacts: Iterable[Artifact]) -> None:
         """Write the files of one folder. Raises OSError."""
         (self.path / folder).mkdir(parents=True, exist_ok=True)
+        if not (ignored := self.path / ".gitignore").exists():
+            ignored.write_bytes(b"*\n")  # what a killed run leaves is never committed
         for artifact in artifacts:
             (self.path / artifact.path).write_bytes(artifact.text.encode())
 

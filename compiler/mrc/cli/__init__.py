@@ -4,6 +4,8 @@ Exit codes: 0 fine, 1 problems found, 2 wrong use or unreadable input, 3 our bug
 """
 
 import importlib
+import io
+import os
 import sys
 
 import click
@@ -47,8 +49,11 @@ def main() -> None:
 
 def run() -> None:
     """The console script: a bug becomes one calm paragraph and exit code 3."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 is no reason to fail
     try:
         code = main.main(prog_name="mrc", standalone_mode=False)
+        sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Exit as leaving:
         sys.exit(leaving.exit_code)
@@ -58,20 +63,34 @@ def run() -> None:
         problem.show()
         sys.exit(2)
     except BrokenPipeError:
+        _mute()
         sys.exit(1)
+    except OSError as problem:
+        _mute()
+        where = f" ({problem.filename})" if problem.filename is not None else ""
+        click.echo(f"Error: {problem.strerror or problem}{where}", err=True)
+        sys.exit(2)
     except Exception as bug:
         _report(bug)
         sys.exit(3)
 
 
+def _mute() -> None:
+    """What is still to be printed has nowhere to go; without this the interpreter would try once more, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
 def _report(bug: Exception) -> None:
-    import os
     import tempfile
     import traceback
 
-    handle, name = tempfile.mkstemp(prefix="mrc-", suffix=".log")
-    with os.fdopen(handle, "w") as log:
-        log.write(f"mrc {__version__}\n{traceback.format_exc()}")
-    click.echo(
-        f"mrc has a bug ({type(bug).__name__}). Nothing was left half done. Please report it with {name}", err=True
-    )
+    said = f"mrc has a bug ({type(bug).__name__}). Nothing was left half done. Please report it with"
+    text = f"mrc {__version__}\n{traceback.format_exc()}"
+    try:
+        handle, name = tempfile.mkstemp(prefix="mrc-", suffix=".log")
+        with os.fdopen(handle, "w", errors="backslashreplace") as log:
+            log.write(text)
+    except OSError:
+        click.echo(f"{said}:\n{text}", err=True)
+    else:
+        click.echo(f"{said} {name}", err=True)

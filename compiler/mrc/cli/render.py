@@ -1,5 +1,6 @@
 """mrc render"""
 
+import re
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import click
 from mrc.build import build
 from mrc.cli.common import Progress, counted, directory_option, format_option, show_all, work_tree
 from mrc.diagnostics import has_errors
+from mrc.tree import NAME
 
 
 @click.command()
@@ -20,10 +22,10 @@ def render(models: tuple[str, ...], environments: tuple[str, ...], only_check: b
     """Render policies to rendered/<environment>/<model>/. Nothing is written when there are errors."""
     tree = work_tree(directory)
     for name in models:
-        if "/" in name or not tree.files(f"policies/{name}"):
+        if not re.fullmatch(NAME, name) or not tree.files(f"policies/{name}"):
             raise click.ClickException(f"there is no model {name}: policies/{name} does not exist")
     for name in environments:
-        if "/" in name or not tree.files(f"environments/{name}.yaml"):
+        if not re.fullmatch(NAME, name) or not tree.files(f"environments/{name}.yaml"):
             raise click.ClickException(f"there is no environment {name}: environments/{name}.yaml does not exist")
     progress = Progress("models", sys.stderr)
     try:

@@ -61,7 +61,7 @@ def _annotation(item: Diagnostic) -> str:
 def _escaped(value: str, also: str = "") -> str:
     for char in "%\r\n" + also:
         value = value.replace(char, f"%{ord(char):02X}")
-    return value
+    return _safe(value)
 
 
 def as_json(found: Iterable[Diagnostic]) -> str:
