@@ -69,8 +69,8 @@ def tell(
     with contextlib.ExitStack() as stack:
         told: list[Story] = []
 
-        def begin(**options: Any) -> Story:
-            told.append(stack.enter_context(story.begin(plane, namespace, tmp_path / "story", **options)))
+        def begin(**policy: str) -> Story:
+            told.append(stack.enter_context(story.begin(plane, namespace, tmp_path / "story", **policy)))
             return told[-1]
 
         try:

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+
+import pytest
 
 from world.story import Story
 
+Tell = Callable[..., Story]
+CANARY = "canary: [{traffic: 20%, for: 15s}]"
+BLUE_GREEN = "blueGreen: {preview: {for: 10s}}"
+STRATEGIES = pytest.mark.parametrize("strategy", [CANARY, BLUE_GREEN], ids=["canary", "blue-green"])
 
-def test_a_bad_version_is_aborted_and_a_commit_brings_the_old_one_back(tell: Callable[..., Story]) -> None:
+
+def return_without_steps(story: Story, *, to: int) -> None:
+    """A person serves the old version again; Argo must neither run steps nor analyse what it knows."""
+    runs, kept = story.analysis_runs(), story.replica_sets()[to]["metadata"]["uid"]
+    story.repository.promote(to)
+    story.until(f"the Rollout is healthy on version {to}", lambda: story.healthy(to) and story.serves(to))
+    rollout = story.rollout()
+    if steps := rollout["spec"]["strategy"].get("canary", {}).get("steps"):
+        assert rollout["status"]["currentStepIndex"] == len(steps)
+    assert story.analysis_runs() == runs, "it was analysed again"
+    assert story.replica_sets()[to]["metadata"]["uid"] == kept, "it is another ReplicaSet"
+
+
+def test_a_bad_version_is_aborted_in_its_first_stage(tell: Tell) -> None:
     story = tell()
-    before = story.replica_sets()[1]["metadata"]["uid"]
+    before = story.pods(1)
 
     story.repository.promote(2)
     story.until("Argo took the first step", lambda: story.weights() == {"greeter-stable": 80, "greeter-canary": 20})
@@ -21,15 +41,85 @@ def test_a_bad_version_is_aborted_and_a_commit_brings_the_old_one_back(tell: Cal
     story.until("Argo aborted", story.aborted)
     story.until("version 1 has all traffic", lambda: story.serves(1))
     assert story.weights() == {"greeter-stable": 100, "greeter-canary": 0}
-    (run,) = story.analysis_runs().values()
-    assert run == "Failed"
+    assert "Failed" in story.analysis_runs().values()
     assert story.status()["phase"] == "Degraded"
 
-    runs = story.analysis_runs()
-    story.repository.promote(1)
-    story.until("the Rollout is healthy on version 1", lambda: story.healthy(1))
-    status = story.status()
-    assert status["currentStepIndex"] == len(story.rollout()["spec"]["strategy"]["canary"]["steps"])
-    assert story.analysis_runs() == runs, "the steps ran again"
-    assert story.replica_sets()[1]["metadata"]["uid"] == before, "version 1 was started anew"
+    return_without_steps(story, to=1)
+    assert story.pods(1) == before, "version 1 was started anew"
+
+
+@STRATEGIES
+def test_a_bad_version_is_aborted_in_the_bake(tell: Tell, strategy: str) -> None:
+    story = tell(strategy=strategy)
+    before = story.pods(1)
+
+    story.repository.promote(2)
+    story.until("version 2 has all traffic", lambda: story.serves(2))
+    assert story.pods(1) == before, "the old side is not whole in the bake"
+    story.mesh.behaviour(2).errors = 0.5
+    story.until("Argo aborted, and version 1 has all traffic", lambda: story.aborted() and story.serves(1))
+
+    return_without_steps(story, to=1)
+    assert story.pods(1) == before, "version 1 was started anew"
+
+
+@STRATEGIES
+@pytest.mark.parametrize("kept", [True, False], ids=["warm", "cold"])
+def test_a_promoted_version_that_turns_bad(tell: Tell, strategy: str, kept: bool) -> None:
+    story = tell(strategy=strategy)
+    before = story.pods(1)
+
+    story.repository.promote(2)
+    story.until("version 2 is promoted", lambda: story.healthy(2) and story.serves(2), seconds=120)
+    assert story.pods(1) == before
+    if not kept:
+        story.cool(1)
+        story.until("version 1 is cold", lambda: not story.pods(1))
+    story.mesh.behaviour(2).errors = 0.5
+    story.until("Alertmanager has the alert", lambda: story.alert(2))
+    assert not story.aborted(), "after the promotion nothing but git goes back"
+
+    if kept or strategy == CANARY:
+        return_without_steps(story, to=1)
+    else:  # the preview runs again
+        story.repository.promote(1)
+        story.until("the Rollout is healthy on version 1", lambda: story.healthy(1) and story.serves(1))
+    assert (story.pods(1) == before) == kept
+
+
+def test_a_preview_that_fails_its_tests_never_meets_a_user(tell: Tell) -> None:
+    story = tell(strategy="blueGreen: {preview: {for: 20s}}")
+    story.mesh.tests = 20
+    story.mesh.behaviour(2).errors = 0.5
+
+    story.repository.promote(2)
+    story.until("Argo aborted", story.aborted)
     assert story.serves(1)
+    return_without_steps(story, to=1)
+
+
+def test_a_shadow_that_answers_with_errors_never_meets_a_user(tell: Tell) -> None:
+    story = tell(strategy="shadow: {traffic: 50%, for: 20s}\n      " + CANARY)
+    story.mesh.behaviour(2).errors = 0.5
+
+    story.repository.promote(2)
+    story.until("Argo aborted", story.aborted)
+    assert story.serves(1)
+    return_without_steps(story, to=1)
+
+
+@pytest.mark.parametrize("stage", ["traffic", "bake"])
+def test_telemetry_that_is_gone_stops_the_rollout_and_aborts_nothing(tell: Tell, stage: str) -> None:
+    """Argo ends a timed pause on time although its analysis is inconclusive: nobody would watch the rest."""
+    story = tell(strategy="canary: [{traffic: 50%, for: 25s}]", bake="25s")
+
+    story.repository.promote(2)
+    met = {1, 2} if stage == "traffic" else {2}
+    story.until(f"version 2 is in the stage {stage}", lambda: set(story.mesh.shares) == met)
+    story.mesh.silent = True
+    story.until("the analysis is inconclusive", lambda: "Inconclusive" in story.analysis_runs().values())
+    story.until("Argo paused", lambda: story.status().get("phase") == "Paused")
+    time.sleep(30)  # longer than the stage
+    assert set(story.mesh.shares) == met, "more users meet a version that nobody watches"
+    assert not story.healthy(2), "promoted unwatched"
+    assert not story.aborted(), "broken telemetry is not a bad model"

@@ -1,7 +1,7 @@
 """The AnalysisTemplates: during the rollout Argo reads the same verdict as the alerts.
 
-A canary has one, which runs behind its steps. A blue-green rollout has two of a fixed length: before the switch, when
-no user has met the new version, and after it.
+A canary has one that runs behind its steps, and one of a single measurement for the gates between them. A blue-green
+rollout has two of a fixed length: before the switch, when no user has met the new version, and after it.
 Rules that their schema does not say: https://argo-rollouts.readthedocs.io/en/stable/features/analysis/
 """
 
@@ -16,7 +16,8 @@ from mrc.render.engine import fill
 from mrc.rollouts import aborting
 from mrc.schema.units import Duration
 
-Phase = Literal["preview", "bake"]
+Phase = Literal["gate", "preview", "bake"]
+GATE: Phase = "gate"
 PREVIEW: Phase = "preview"
 BAKE: Phase = "bake"
 
@@ -62,7 +63,7 @@ def render(release: Release) -> list[Artifact]:
 def _phases(release: Release) -> list[tuple[Phase | None, Duration | None]]:
     blue_green = release.policy.blue_green
     if blue_green is None:
-        return [(None, None)]
+        return [(None, None), (GATE, Duration(0))]
     found: list[tuple[Phase | None, Duration | None]] = [(PREVIEW, blue_green.preview.for_)]
     return [*found, (BAKE, release.policy.bake)] if release.policy.bake else found
 
@@ -70,7 +71,10 @@ def _phases(release: Release) -> list[tuple[Phase | None, Duration | None]]:
 def _metric(release: Release, guardrail: Guardrail, phase: Phase | None, length: Duration | None) -> dict[str, Any]:
     prometheus = release.environment.spec.prometheus
     success, failure = _CONDITIONS[guardrail.on_missing]
-    if phase is not None and not guardrail.of_pods and (phase == PREVIEW or guardrail.compares):
+    if phase == GATE:
+        # What cannot be told is the business of the analysis behind the steps: while that is undecided, no gate opens.
+        success, failure = _FINE_OR_NOTHING, _WORSE
+    elif phase is not None and not guardrail.of_pods and (phase == PREVIEW or guardrail.compares):
         # Nobody sends requests to a preview unless somebody tests it, nor to the old side after the switch.
         success, failure = _FINE_OR_NOTHING, _WORSE
     interval = prometheus.evaluate.seconds

@@ -7,6 +7,7 @@ from typing import Any
 
 from mrc import routers
 from mrc.link import Release
+from mrc.render.analysis import GATE, template_name
 from mrc.render.common import HTTP_PORT, canary_service, ingress_names, service_ports, stable_service
 from mrc.render.engine import fill
 from mrc.rollouts import stages
@@ -49,6 +50,26 @@ def first_watched(found: list[dict[str, Any]]) -> int | None:
     return next((index + 1 for index, step in enumerate(found) if "weight" in step or "mirror" in step), None)
 
 
+def gated(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The steps with a gate before and behind each pause, from the second watched one on.
+
+    A background analysis that becomes inconclusive pauses the rollout, but Argo ends a timed pause all the same, and
+    takes the next one, even an approval, for one that a person resumed. While the rollout is paused like this, it
+    starts no analysis of a step: a gate stays shut until a person resumes.
+    """
+    first = first_watched(found)
+    if first is None:
+        return found
+    result = found[: first + 1]
+    timed = "duration" in found[first] if first < len(found) else False
+    for step in found[first + 1 :]:
+        if timed or "duration" in step or "group" in step:
+            result.append({"gate": True})
+        result.append(step)
+        timed = "duration" in step
+    return [*result, {"gate": True}] if timed else result
+
+
 def strategy(release: Release, *, analysed: bool) -> str:
     """What stands below `strategy:`; `analysed` says whether there is an AnalysisTemplate to name."""
     policy, environment = release.policy, release.environment.spec
@@ -78,5 +99,6 @@ def strategy(release: Release, *, analysed: bool) -> str:
         analysis=analysed and starting_step is not None,
         starting_step=starting_step,
         version=str(release.version.number),
-        steps=found,
+        steps=gated(found) if analysed else found,
+        gate=template_name(release, GATE),
     )

@@ -16,7 +16,8 @@ HISTORY = 10  # ReplicaSets that Argo keeps; more than any rollback window needs
 def render(release: Release, *, analysed: bool) -> list[Artifact]:
     """rollout.yaml; `analysed` says whether there is an AnalysisTemplate to name."""
     environment, version = release.environment.spec, release.version
-    strategy = canary.strategy if release.policy.blue_green is None else bluegreen.strategy
+    by_steps = release.policy.blue_green is None
+    strategy = canary.strategy if by_steps else bluegreen.strategy
     retained = int(environment.limits.retained)
     text = fill(
         "argo/rollout.yaml",
@@ -26,7 +27,9 @@ def render(release: Release, *, analysed: bool) -> list[Artifact]:
         replicas=release.policy.replicas,
         selector=selector(release),
         revision_history_limit=max(HISTORY, retained),
-        rollback_revisions=retained,
+        # A blue-green return to what is warm skips its analysis without a window; with one, a return to what is cold
+        # waits for ever for an analysis that Argo skipped.
+        rollback_revisions=retained if by_steps else None,
         progress_deadline_seconds=version.object.spec.startup.seconds + 60,
         strategy=Raw(indent(strategy(release, analysed=analysed).rstrip("\n"), 4)),
         pod=Raw(indent(pod.template(release, version).rstrip("\n"), 4)),

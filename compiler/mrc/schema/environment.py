@@ -168,7 +168,7 @@ class Limits(Model):
     """How many versions Argo may go back to without running the stages again, and which nobody may remove.
 
     Example: 3
-    Rendered: `rollbackWindow.revisions` of the Rollout
+    Rendered: `rollbackWindow.revisions` of a canary's Rollout
     """
     guardrails: list[MetricName] = Field(default_factory=list)
     """Metrics of the catalogue on which each policy must have a guardrail that rolls back, with a limit that holds

@@ -252,7 +252,7 @@ class PolicyEnvironment(Model):
     `0s` leaves the bake out.
 
     Example: 2h
-    Rendered: the last two steps of a canary: weight 100, and a pause; `postPromotionAnalysis` of blue-green
+    Rendered: the last steps of a canary: weight 100, and a pause between gates; `postPromotionAnalysis` of blue-green
     """
     warm: Duration | None = None
     """How long the fallback keeps running after the promotion, so that going back only moves traffic. Without it, the

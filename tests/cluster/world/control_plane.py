@@ -13,13 +13,12 @@ import json
 import secrets
 import ssl
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import trustme
 import yaml
 from cryptography.hazmat.primitives import serialization
@@ -85,18 +84,15 @@ class ControlPlane:
 
     def request(self, path: str, body: Any = None, *, method: str = "GET", content: str = "application/json") -> Any:
         """One request as an administrator. Raises ApiError when refused, OSError when nobody answers."""
-        asked = urllib.request.Request(
-            f"{self.url}{path}",
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self.tokens['admin']}", "Content-Type": content},
-            method=method,
-        )
+        asked = {"Authorization": f"Bearer {self.tokens['admin']}", "Content-Type": content}
+        data = None if body is None else json.dumps(body)
         try:
-            with _opener(self.ca).open(asked, timeout=10) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            with error:
-                raise ApiError(error.code, error.read().decode()) from None
+            answer = _client(self.ca).request(method, f"{self.url}{path}", content=data, headers=asked)
+        except httpx.TransportError as error:
+            raise OSError(str(error)) from error
+        if answer.is_error:
+            raise ApiError(answer.status_code, answer.text)
+        return answer.json()
 
     def get(self, path: str) -> Object | None:
         """An object by its path, None when there is none."""
@@ -125,9 +121,9 @@ class ControlPlane:
 
 
 @functools.cache
-def _opener(ca: Path) -> urllib.request.OpenerDirector:
-    context = ssl.create_default_context(cafile=ca)
-    return urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+def _client(ca: Path) -> httpx.Client:
+    """Connections that stay open; nothing of the environment's proxies."""
+    return httpx.Client(verify=ssl.create_default_context(cafile=ca), trust_env=False, timeout=10)
 
 
 @contextlib.contextmanager

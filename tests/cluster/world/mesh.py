@@ -1,7 +1,8 @@
 """Users, the mesh and kube-state-metrics, as the catalogue's metrics see them.
 
 Requests go where the cluster says: by the weights of the VirtualService to Services, by their selectors to pods that
-are ready, and are answered as the test says that the version of the pod answers.
+are ready, and are answered as the test says that the version of the pod answers. A mirror sends copies, whose answers
+nobody gets; a preview is asked by those who test it.
 """
 
 from __future__ import annotations
@@ -37,10 +38,12 @@ class Mesh:
     plane: ControlPlane
     namespace: str
     model: str
-    requests: float = 100  # a second
+    requests: float = 200  # a second
     versions: dict[int, Behaviour] = field(default_factory=dict)
     silent: bool = False  # the telemetry is gone, the traffic is not
-    shares: dict[int, float] = field(default_factory=dict)  # where the requests of the last moment went
+    tests: float = 0  # requests a second to the preview
+    shares: dict[int, float] = field(default_factory=dict)  # whose answers users got in the last moment
+    _asked: dict[int, float] = field(default_factory=dict)  # requests a second, those without a user as well
     _counted: defaultdict[tuple[str, int, str], float] = field(default_factory=lambda: defaultdict(float))
     _pods: list[Object] = field(default_factory=list)
     _last: float = field(default_factory=time.monotonic)
@@ -57,8 +60,8 @@ class Mesh:
         now = time.monotonic()
         seconds, self._last = now - self._last, now
         with self._lock:
-            for version, share in self.shares.items():
-                count = self.requests * share * seconds
+            for version, rate in self._asked.items():
+                count = rate * seconds
                 behaviour = self.behaviour(version)
                 for code, part in (("200", 1 - behaviour.errors), ("500", behaviour.errors)):
                     self._counted["requests", version, code] += count * part
@@ -71,23 +74,38 @@ class Mesh:
         core = f"/api/v1/namespaces/{self.namespace}"
         pods = [pod for pod in self.plane.items(f"{core}/pods") if "deletionTimestamp" not in pod["metadata"]]
         services = {each["metadata"]["name"]: each for each in self.plane.items(f"{core}/services")}
-        shares: defaultdict[int, float] = defaultdict(float)
-        for host, weight in self._routes():
-            service = services.get(host.split(".")[0])
-            ready = [_version(pod) for pod in pods if service and _selects(service, pod) and _ready(pod)]
-            for version in ready:
-                shares[version] += weight / 100 / len(ready)
-        with self._lock:
-            self.shares, self._pods = dict(shares), pods
 
-    def _routes(self) -> Iterator[tuple[str, int]]:
+        def behind(host: str) -> list[int]:
+            service = services.get(host.split(".")[0])
+            return [_version(pod) for pod in pods if service and _selects(service, pod) and _ready(pod)]
+
+        shares: defaultdict[int, float] = defaultdict(float)
+        asked: defaultdict[int, float] = defaultdict(float)
+        for host, part, answers in self._routes():
+            ready = behind(host)
+            for version in ready:
+                asked[version] += part * self.requests / len(ready)
+                if answers:
+                    shares[version] += part / len(ready)
+        tested = behind(f"{self.model}-preview")
+        for version in tested:
+            asked[version] += self.tests / len(tested)
+        with self._lock:
+            self.shares, self._asked, self._pods = dict(shares), dict(asked), pods
+
+    def _routes(self) -> Iterator[tuple[str, float, bool]]:
+        """Service, part of the requests, and whether users get its answers."""
         path = f"/apis/networking.istio.io/v1/namespaces/{self.namespace}/virtualservices/{self.model}"
         found = self.plane.get(path)
         if found is None:
-            yield self.model, 100
+            yield self.model, 1, True
             return
         for destination in found["spec"]["http"][-1]["route"]:
-            yield destination["destination"]["host"], destination.get("weight", 100)
+            if weight := destination.get("weight", 100):
+                yield destination["destination"]["host"], weight / 100, True
+        for route in found["spec"]["http"]:
+            if "mirror" in route:
+                yield route["mirror"]["host"], route["mirrorPercentage"]["value"] / 100, False
 
     def metrics(self) -> str:
         """The series, in Prometheus' text format."""

@@ -38,21 +38,21 @@ apiVersion: mrc.dev/v1alpha1
 kind: RolloutPolicy
 metadata: {name: greeter, team: hello}
 spec:
+  sideEffects: none
   environments:
     test:
       serve: {version: 1}
       replicas: 2
-      expectedTraffic: 100/s
-      canary:
-        - {traffic: 20%, for: 15s}
-        - {traffic: 50%, for: 15s}
-      bake: 15s
+      expectedTraffic: 200/s
+      STRATEGY
+      bake: BAKE
       warm: 1h
   guardrails:
     errors: {metric: error_ratio, max: 5%, tier: immediate, window: 5s}
     crashes: {metric: restarts, max: 2, tier: immediate, window: 5s}
-    latency: {metric: latency_p99, max: 250ms, window: 10s}
+    latency: {metric: latency_p99, max: 250ms, window: 5s, minSamples: 20}
 """
+CANARY = "canary: [{traffic: 20%, for: 15s}]"
 VERSION = """
 apiVersion: mrc.dev/v1alpha1
 kind: ModelVersion
@@ -153,8 +153,11 @@ class Repository:
         _write(self.tree / f"policies/{MODEL}/versions/{number}.yaml", text)
 
 
-def create(folder: Path, *, namespace: str, prometheus: str, policy: str = POLICY) -> Repository:
-    """A rendered and pushed repository in which version 1 of one model serves, and 2 and 3 wait."""
+def create(folder: Path, *, namespace: str, prometheus: str, strategy: str = CANARY, bake: str = "20s") -> Repository:
+    """A rendered and pushed repository in which version 1 of one model serves, and 2 and 3 wait.
+
+    `strategy` and `bake` stand in the policy.
+    """
     made = Repository(folder / "tree", folder / "remote.git", folder / "artifacts")
     made.tree.mkdir(parents=True)
     git("init", "-q", "--bare", "-b", "main", made.remote, cwd=folder)
@@ -165,7 +168,7 @@ def create(folder: Path, *, namespace: str, prometheus: str, policy: str = POLIC
         made.tree / f"environments/{ENVIRONMENT}.yaml",
         ENVIRONMENT_FILE.format(namespace=namespace, prometheus=prometheus),
     )
-    _write(made.tree / f"policies/{MODEL}/policy.yaml", policy)
+    _write(made.tree / f"policies/{MODEL}/policy.yaml", POLICY.replace("STRATEGY", strategy).replace("BAKE", bake))
     for number in (1, 2, 3):
         made.add_version(number)
     made.publish("Start with version 1")

@@ -42,16 +42,17 @@ class Story:
         path = f"/apis/argoproj.io/v1alpha1/namespaces/{self.namespace}/rollouts/{MODEL}"
         return self.plane.get(path) or {}
 
-    def status(self) -> Object:
+    def status(self, rollout: Object | None = None) -> Object:
         """The status of the Rollout for its newest spec; empty while Argo has not seen that."""
-        rollout = self.rollout()
+        rollout = rollout or self.rollout()
         status: Object = rollout.get("status", {})
         seen = str(rollout.get("metadata", {}).get("generation")) == str(status.get("observedGeneration"))
         return status if seen else {}
 
     def healthy(self, version: int) -> bool:
         """Whether this version serves, fully promoted."""
-        rollout, status = self.rollout(), self.status()
+        rollout = self.rollout()
+        status = self.status(rollout)
         if not status or version_of(rollout["spec"]["template"]) != version:
             return False
         return status.get("phase") == "Healthy" and status.get("stableRS") == status.get("currentPodHash")
@@ -68,6 +69,24 @@ class Story:
         """The ReplicaSets by version."""
         found = self.plane.items(f"/apis/apps/v1/namespaces/{self.namespace}/replicasets")
         return {version_of(each["spec"]["template"]): each for each in found}
+
+    def pods(self, version: int) -> set[str]:
+        """The names of the pods of a version."""
+        found = self.plane.items(f"/api/v1/namespaces/{self.namespace}/pods")
+        return {each["metadata"]["name"] for each in found if version_of(each) == version}
+
+    def cool(self, version: int) -> None:
+        """Let the time be over for which a version that served before is kept running."""
+        name = self.replica_sets()[version]["metadata"]["name"]
+        over = {"metadata": {"annotations": {"scale-down-deadline": "2020-01-01T00:00:00Z"}}}
+        path = f"/apis/apps/v1/namespaces/{self.namespace}/replicasets/{name}"
+        self.plane.request(path, over, method="PATCH", content="application/merge-patch+json")
+
+    def alert(self, version: int) -> dict[str, str] | None:
+        """The labels of an active alert that asks for a rollback of this version."""
+        wanted = {"mrc_action": "rollback", "model": MODEL, "version": str(version)}
+        found = [each["labels"] for each in self.monitoring.alerts()]
+        return next((labels for labels in found if wanted.items() <= labels.items()), None)
 
     def analysis_runs(self) -> dict[str, str]:
         """The phase of every AnalysisRun, by its name."""
@@ -95,7 +114,7 @@ class Story:
 
     # What is told.
 
-    def until(self, what: str, look: Callable[[], T], *, seconds: float = 60) -> T:
+    def until(self, what: str, look: Callable[[], T], *, seconds: float = 120) -> T:
         """Wait for `look`, and write down how long after the step before it came."""
         begin = time.monotonic()
         found = wait(what, look, seconds=seconds, seen=self.seen)
@@ -113,12 +132,15 @@ def version_of(template: Object) -> int:
 
 
 @contextlib.contextmanager
-def begin(plane: ControlPlane, namespace: str, folder: Path, policy: str = repository.POLICY) -> Iterator[Story]:
-    """A story in which version 1 serves all traffic, for the length of the `with`."""
+def begin(plane: ControlPlane, namespace: str, folder: Path, **policy: str) -> Iterator[Story]:
+    """A story in which version 1 serves all traffic, for the length of the `with`.
+
+    `policy` is what the policy of the model says: see `repository.create`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     plane.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
     (port,) = servers.free_ports(1)
-    team = repository.create(folder, namespace=namespace, prometheus=f"http://127.0.0.1:{port}", policy=policy)
+    team = repository.create(folder, namespace=namespace, prometheus=f"http://127.0.0.1:{port}", **policy)
     traffic = Mesh(plane, namespace, MODEL)
     with contextlib.ExitStack() as stack:
         target = stack.enter_context(mesh.serve(traffic))
@@ -127,5 +149,5 @@ def begin(plane: ControlPlane, namespace: str, folder: Path, policy: str = repos
         syncer = Syncer(plane, team.remote, folder / "synced")
         stack.enter_context(repeated(syncer.sync, seconds=0.3, forgiven=(OSError, ApiError)))
         story = Story(plane, namespace, team, traffic, watching, syncer)
-        story.until("version 1 is deployed", lambda: story.healthy(1) and story.serves(1), seconds=20)
+        story.until("version 1 is deployed", lambda: story.healthy(1) and story.serves(1))
         yield story
