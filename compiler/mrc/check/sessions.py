@@ -3,6 +3,7 @@
 from mrc import routers
 from mrc.diagnostics import Diagnostic, error
 from mrc.link import Release
+from mrc.schema.units import Duration
 
 CANNOT_PIN = error(
     "MRC381", "a router that cannot pin sessions",
@@ -28,7 +29,16 @@ PAST_THE_PINS = error(
     hint="leave out shadow or sessions",
     source="https://argo-rollouts.readthedocs.io/en/stable/features/traffic-management/#traffic-routing-mirroring-traffic-to-canary",
 )  # fmt: skip
-RULES = (CANNOT_PIN, ALL_AT_ONCE, OUTLIVED, PAST_THE_PINS)
+CUT_SHORT = error(
+    "MRC385", "sessions that outlive an abort",
+    reason="Argo keeps the pods of an aborted version for its resync period of 15 minutes at most: with a longer "
+    "delay it scales them down at once, and whoever is pinned to them is answered by nobody.",
+    hint="let a session last 14 minutes at most",
+    source="https://github.com/argoproj/argo-rollouts/blob/v1.9.1/rollout/replicaset.go",
+)  # fmt: skip
+RULES = (CANNOT_PIN, ALL_AT_ONCE, OUTLIVED, PAST_THE_PINS, CUT_SHORT)
+
+LONGEST = Duration.parse("14m")
 
 
 def check(release: Release) -> list[Diagnostic]:
@@ -47,6 +57,9 @@ def check(release: Release) -> list[Diagnostic]:
     if policy.shadow is not None:
         message = "the mirror of the shadow takes pinned sessions past their version"
         found.append(document.report(PAST_THE_PINS, place, message))
+    if policy.sessions.lifetime > LONGEST:
+        message = f"a session lasts {policy.sessions.lifetime}, and an aborted version runs for {LONGEST} at most"
+        found.append(document.report(CUT_SHORT, (*place, "lifetime"), message))
     if policy.warm is None or policy.warm < policy.sessions.lifetime:
         said = f"runs for {policy.warm} after the promotion" if policy.warm is not None else "is not kept warm"
         message = f"a session lasts {policy.sessions.lifetime}, and the version before {said}"

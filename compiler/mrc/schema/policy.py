@@ -156,7 +156,7 @@ class Sessions(Model):
     lifetime: Duration
     """How long at most. The pods of a version that is left must run on for as long.
 
-    Example: 30m
+    Example: 10m
     Rendered: `Max-Age` of the cookie; `abortScaleDownDelaySeconds` of the Rollout
     """
 
@@ -238,7 +238,7 @@ class PolicyEnvironment(Model):
     sessions: Sessions | None = None
     """Keeps a session on the version that it met. The router must be able to.
 
-    Example: {lifetime: 30m}
+    Example: {lifetime: 10m}
     Rendered: a Service for each version that sessions may be pinned to, and a route to it by cookie
     """
     hooks: Hooks = Field(default_factory=Hooks)
