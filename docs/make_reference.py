@@ -140,6 +140,10 @@ def _series() -> str:
          for name, tier in TIERS.items()),
     )  # fmt: skip
     text += "\n## Alerts\n\n" + _table(("alert", "when"), _described(alerts).items())
+    text += (
+        "\nEach has the annotations `summary`, `description` (the limit, the value now, what to do) and, where the "
+        "environment\nsays where runbooks are published, `runbook_url`.\n"
+    )
     return text + "\n## Labels\n\n" + _table(("label", "where, and what it holds"), _described(labels).items())
 
 
