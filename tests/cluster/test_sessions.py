@@ -8,7 +8,7 @@ from typing import Any
 from world import repository
 from world.story import Story
 
-POLICY = repository.POLICY.replace("      warm: 1h\n", "      warm: 1h\n      sessions: {lifetime: 14m}\n")
+STRATEGY = f"{repository.CANARY}\n      sessions: {{lifetime: 14m}}"
 COOKIE = "mrc-greeter=2; Max-Age=840; Path=/; HttpOnly; SameSite=Lax"
 
 REJECTED = """
@@ -41,7 +41,7 @@ def behind(story: Story, version: int) -> set[int]:
 
 
 def test_pins_survive_what_argo_moves_and_end_with_the_verdict(tell: Callable[..., Story]) -> None:
-    story = tell(policy=POLICY)
+    story = tell(strategy=STRATEGY)
     story.repository.promote(2)
     story.until("Argo took the first step", lambda: weights(story) == {"greeter-stable": 80, "greeter-canary": 20})
     canary = routes(story)["http"]["route"][1]
