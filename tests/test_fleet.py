@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from judges import argo, kubernetes, kustomize, pbtxt, prometheus, promtool
+from mrc.fetch.manifest import parse_manifest
 
 RENDERED = Path(__file__).parents[1] / "rendered"
 FOLDERS = sorted(path for path in RENDERED.glob("*/*") if path.is_dir())
@@ -24,8 +25,14 @@ def objects(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
+def data(folder: Path) -> list[tuple[str, str]]:
+    """Name and text of every file in the ConfigMaps."""
+    maps = [item for item in objects(folder) if item["kind"] == "ConfigMap"]
+    return [pair for item in maps for pair in item["data"].items()]
+
+
 def test_the_fleet_is_rendered() -> None:
-    assert len(FOLDERS) == 6
+    assert len(FOLDERS) == 14
 
 
 def called(folder: Path) -> str:
@@ -48,16 +55,16 @@ class TestFolder:
         assert argo.lint(objects(folder)) == []
 
     def test_triton_parses_every_config(self, folder: Path) -> None:
-        configs = [
-            text
-            for item in objects(folder)
-            if item["kind"] == "ConfigMap"
-            for key, text in item["data"].items()
-            if key.endswith(".config.pbtxt")
-        ]
-        assert configs
+        configs = [text for key, text in data(folder) if key.endswith(".config.pbtxt")]
+        assert bool(configs) == ("triton" in (folder / "rollout.yaml").read_text())
         for text in configs:
             pbtxt.parse(text)
+
+    def test_mrc_fetch_accepts_every_manifest(self, folder: Path) -> None:
+        manifests = [text for key, text in data(folder) if key == "manifest.json"]
+        assert manifests
+        for text in manifests:
+            parse_manifest(text.encode())
 
 
 def test_a_real_prometheus_loads_every_rule() -> None:
@@ -65,7 +72,7 @@ def test_a_real_prometheus_loads_every_rule() -> None:
         assert server.problems() == []
 
 
-@pytest.mark.parametrize("environment", ["staging", "production"])
+@pytest.mark.parametrize("environment", sorted({folder.parent.name for folder in FOLDERS}))
 def test_kustomize_builds_the_environment(environment: str) -> None:
     built = kustomize.build(RENDERED / environment)
     expected = [item for folder in FOLDERS if folder.parent.name == environment for item in objects(folder)]

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Literal
 
-from mrc import catalogue, modelconfig, promql
+from mrc import catalogue, modelconfig, promql, runtime
 from mrc.catalogue import Scope
 from mrc.diagnostics import Diagnostic, error
 from mrc.guardrail import TIERS, Absence, Bound, Comparison, Guardrail, Watched, WorseThanStable
@@ -64,18 +64,39 @@ NEVER_WORSE = error(
     reason="A share is between 0 and 1: a bound outside, or on the edge, never fires.",
     hint="choose a limit inside the range",
 )  # fmt: skip
-RULES = (NO_VERSION, NO_ENVIRONMENT, NO_POLICY, NO_METRIC, WRONG_UNIT, WRONG_SIDE, BAD_CONFIG, BAD_PROMQL, NEVER_WORSE)
+BAD_SERVER = error(
+    "MRC221", "the server could not serve this version as it is written",
+    reason="What the server misses it says at its start only, in the log of a pod that then never becomes ready; what "
+    "it takes from elsewhere is not the version that was tested.",
+    hint="make runtime and bundle agree",
+)  # fmt: skip
+RULES = (
+    NO_VERSION,
+    NO_ENVIRONMENT,
+    NO_POLICY,
+    NO_METRIC,
+    WRONG_UNIT,
+    WRONG_SIDE,
+    BAD_CONFIG,
+    BAD_PROMQL,
+    NEVER_WORSE,
+    BAD_SERVER,
+)
 
 
 @dataclass(frozen=True)
 class Version:
-    """A version with its Triton configs rendered: pbtxt by Triton model."""
+    """A version, and what its server offers.
+
+    `configs` are the texts of the Triton configs by Triton model; `entrypoint` is the name that clients call.
+    """
 
     number: int
     document: Document
     object: ModelVersion
     configs: dict[str, str]
     entrypoint: str
+    server: runtime.Server
 
 
 @dataclass(frozen=True)
@@ -183,23 +204,37 @@ def _without_policy(model: Model, objects: Objects, found: list[Diagnostic]) -> 
 def _versions(model: Model, found: list[Diagnostic]) -> dict[int, Version]:
     linked: dict[int, Version] = {}
     for number, (document, version) in sorted(model.versions.items()):
+        problems = [
+            document.report(BAD_SERVER, ("spec", *one.path), one.message, one.hint, at_key=one.at_key)
+            for one in runtime.problems(version)
+        ]
         configs: dict[str, str] = {}
-        problems: list[Diagnostic] = []
-        for name in version.spec.triton.models:
-            try:
-                configs[name] = modelconfig.config_pbtxt(version, name)
-            except modelconfig.ConfigError as problem:
-                path: Path = ("spec", "triton", "models", name, "config", *problem.path)
-                problems.append(document.report(BAD_CONFIG, path, f"{name}: {problem}"))
-        try:
-            entrypoint = modelconfig.entrypoint(version)
-        except modelconfig.ConfigError as problem:
-            problems.append(document.report(BAD_CONFIG, ("spec", "triton"), str(problem)))
+        entrypoint: str = version.metadata.name
+        if version.spec.triton is not None:
+            configs, entrypoint = _triton(document, version, problems)
         if problems:
             found += problems
         else:
-            linked[number] = Version(number, document, version, configs, entrypoint)
+            linked[number] = Version(number, document, version, configs, entrypoint, runtime.server(version))
     return linked
+
+
+def _triton(document: Document, version: ModelVersion, found: list[Diagnostic]) -> tuple[dict[str, str], str]:
+    """The Triton configs by Triton model, and the model that clients call."""
+    assert version.spec.triton is not None
+    configs: dict[str, str] = {}
+    entrypoint = ""
+    for name in version.spec.triton.models:
+        try:
+            configs[name] = modelconfig.config_pbtxt(version, name)
+        except modelconfig.ConfigError as problem:
+            path: Path = ("spec", "triton", "models", name, "config", *problem.path)
+            found.append(document.report(BAD_CONFIG, path, f"{name}: {problem}"))
+    try:
+        entrypoint = modelconfig.entrypoint(version)
+    except modelconfig.ConfigError as problem:
+        found.append(document.report(BAD_CONFIG, ("spec", "triton"), str(problem)))
+    return configs, entrypoint
 
 
 def _release(
@@ -225,9 +260,10 @@ def _release(
     if served is None:
         return None
     environment_document, environment = objects.environments[name]
-    metrics = catalogue.available(environment.spec.router.kind, "triton")
+    metrics = catalogue.available(environment.spec.router.kind, served.object.spec.runtime)
+    measured = f"{name} (router {environment.spec.router.kind}, runtime {served.object.spec.runtime})"
     guardrails = [
-        _guardrail(document, guardrail_name, guardrail, metrics, environment, found)
+        _guardrail(document, guardrail_name, guardrail, metrics, measured, found)
         for guardrail_name, guardrail in sorted(rollout_policy.spec.guardrails.items())
     ]
     return Release(
@@ -277,7 +313,7 @@ def _guardrail(
     name: str,
     written: policy.Guardrail,
     metrics: dict[str, catalogue.Metric],
-    environment: Environment,
+    where: str,
     found: list[Diagnostic],
 ) -> Guardrail | None:
     path: Path = ("spec", "guardrails", name)
@@ -285,7 +321,7 @@ def _guardrail(
     if written.metric is not None:
         metric = metrics.get(written.metric)
         if metric is None:
-            found.append(_no_metric(document, path, written.metric, metrics, environment))
+            found.append(_no_metric(document, path, written.metric, metrics, where))
             return None
     unit = metric.unit if metric else written.unit or "number"
     comparison = _comparison(document, path, written, unit, metric, found)
@@ -310,16 +346,15 @@ def _guardrail(
 
 
 def _no_metric(
-    document: Document, path: Path, name: str, metrics: dict[str, catalogue.Metric], environment: Environment
+    document: Document, path: Path, name: str, metrics: dict[str, catalogue.Metric], where: str
 ) -> Diagnostic:
-    router, where = environment.spec.router.kind, environment.metadata.name
     others = catalogue.measured_by(name)
     if others:
-        message = f"{name} is not measured in {where} (router {router}, runtime triton); {', '.join(others)} would"
+        message = f"{name} is not measured in {where}; {', '.join(others)} would"
     else:
         close = catalogue.closest(name, metrics)
         message = f"the catalogue has no metric {name!r}" + (f"; did you mean {close}?" if close else "")
-    hint = f"measured in {where}: {', '.join(sorted(metrics))}; or write promql with samples"
+    hint = f"measured there: {', '.join(sorted(metrics))}; or write promql with samples"
     return document.report(NO_METRIC, (*path, "metric"), message, hint)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from mrc.schema.runtime import Triton
 from mrc.schema.version import ModelVersion
 
 OWNED = ("name", "versionPolicy")
@@ -45,7 +46,7 @@ def config_pbtxt(version: ModelVersion, name: str) -> str:
     from google.protobuf import json_format, text_format
 
     number = int(version.metadata.version)
-    config = version.spec.triton.models[name].config
+    config = _triton(version).models[name].config
     for key in (*OWNED, "version_policy"):
         if key in config:
             raise ConfigError(f"{key} is mrc's: it follows from the model's name and version", (key,))
@@ -87,7 +88,7 @@ def _place(text: str) -> tuple[str | int, ...]:
 
 def _check(version: ModelVersion, name: str, config: Any) -> None:
     """What Triton refuses at load time though the schema allows it."""
-    models, here = version.spec.triton.models, models_files(version, name)
+    models, here = _triton(version).models, models_files(version, name)
     if config.max_batch_size < 0:
         raise ConfigError("maxBatchSize is below 0", ("maxBatchSize",))
     for size in config.dynamic_batching.preferred_batch_size:
@@ -113,15 +114,20 @@ def _check(version: ModelVersion, name: str, config: Any) -> None:
         raise ConfigError("no file is listed for this model, and only an ensemble has none")
 
 
+def _triton(version: ModelVersion) -> Triton:
+    assert version.spec.triton is not None
+    return version.spec.triton
+
+
 def models_files(version: ModelVersion, name: str) -> list[str]:
     """The bundle files (role/file) of one Triton model."""
-    return version.spec.triton.models[name].files
+    return _triton(version).models[name].files
 
 
 def steps(version: ModelVersion) -> set[str]:
     """The Triton models that are a step of an ensemble of the same version."""
     found: set[str] = set()
-    for model in version.spec.triton.models.values():
+    for model in _triton(version).models.values():
         scheduling = model.config.get("ensembleScheduling", model.config.get("ensemble_scheduling"))
         listed = scheduling.get("step") if isinstance(scheduling, dict) else None
         for step in listed if isinstance(listed, list) else []:
@@ -132,7 +138,7 @@ def steps(version: ModelVersion) -> set[str]:
 
 def entrypoint(version: ModelVersion) -> str:
     """The Triton model that clients call; ConfigError when that is not clear."""
-    triton = version.spec.triton
+    triton = _triton(version)
     if triton.entrypoint is not None:
         if triton.entrypoint not in triton.models:
             raise ConfigError(f"entrypoint names {triton.entrypoint!r}, which is none of the models")

@@ -122,9 +122,8 @@ def _hint(detail: ErrorDetails) -> str | None:
         choices = [choice.strip("'") for choice in detail["ctx"]["expected"].replace(" or ", ", ").split(", ")]
         close = get_close_matches(str(detail["input"]), choices, n=1, cutoff=0.5)
         return f"did you mean {close[0]}?" if close else None
-    if detail["type"] == "bundle_file":
-        close = get_close_matches(detail["ctx"]["file"], detail["ctx"]["known"], n=1, cutoff=0.5)
-        return f"did you mean {close[0]}?" if close else "list it in bundle, as role/file"
+    if detail["type"] == "string_type" and isinstance(detail["input"], bool):
+        return f'quote it: "{str(detail["input"]).lower()}"'
     return None
 
 

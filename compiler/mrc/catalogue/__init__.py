@@ -8,15 +8,15 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from mrc.catalogue import istio, kube, triton
+from mrc.catalogue import istio, kube, tgi, triton, vllm
 from mrc.catalogue.metric import Metric, Scope, Source
 from mrc.schema.units import Duration
 
-METRICS: tuple[Metric, ...] = (*istio.METRICS, *triton.METRICS, *kube.METRICS)
+METRICS: tuple[Metric, ...] = (*istio.METRICS, *triton.METRICS, *vllm.METRICS, *tgi.METRICS, *kube.METRICS)
 
 # The edge sees failures that a server never counts (Triton's HTTP front end reports its own 500s as success),
 # so a router's metric comes before the runtime's of the same name.
-ORDER = ("istio", "triton", "kube-state-metrics")
+ORDER = ("istio", "triton", "vllm", "tgi", "kube-state-metrics")
 
 
 def available(router: str, runtime: str) -> dict[str, Metric]:

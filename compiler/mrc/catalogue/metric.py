@@ -255,13 +255,14 @@ class PerSecond(Measure):
 
 @dataclass(frozen=True)
 class Level(Measure):
-    """A gauge, averaged over the window and added up over the pods."""
+    """A gauge, averaged over the window; over the pods it is added up, or the highest counts."""
 
     counts = "scrapes"
     gauge: Series
+    over_pods: Literal["sum", "max"] = "sum"
 
     def value(self, source: Source, scope: Scope) -> str:
-        return source.by_version("sum", f"avg_over_time({self.gauge.select(source, scope)})", scope)
+        return source.by_version(self.over_pods, f"avg_over_time({self.gauge.select(source, scope)})", scope)
 
     def samples(self, source: Source, scope: Scope) -> str:
         return source.by_version("sum", f"count_over_time({self.gauge.select(source, scope)})", scope)

@@ -34,7 +34,12 @@ ONE_WINDOW = warning(
     reason="The two sides never answer at the same time: it can be made for one window after the switch only.",
     hint="add a guardrail on the same metric with max or min",
 )  # fmt: skip
-RULES = (NO_MIRROR, SIDE_EFFECTS, NOT_WATCHED, ALWAYS_MISSING, ONE_WINDOW)
+NOT_SPOKEN = error(
+    "MRC366", "a shadow over a protocol that the server does not speak",
+    reason="Copies would go to a port that nobody listens on, and the new version would see none of them.",
+    hint="leave out protocol for HTTP; or name the port in container.grpc, where the server speaks it",
+)  # fmt: skip
+RULES = (NO_MIRROR, SIDE_EFFECTS, NOT_WATCHED, ALWAYS_MISSING, ONE_WINDOW, NOT_SPOKEN)
 
 
 def check(release: Release) -> list[Diagnostic]:
@@ -50,6 +55,10 @@ def check(release: Release) -> list[Diagnostic]:
         if release.side_effects is None:
             message = f"shadow copies requests to {release.model}, and the policy does not say sideEffects: none"
             found.append(document.report(SIDE_EFFECTS, place, message))
+        if policy.shadow.protocol not in release.version.server.answers:
+            speaks = " and ".join(release.version.server.answers)
+            message = f"version {release.version.number} answers {speaks} only"
+            found.append(document.report(NOT_SPOKEN, (*place, "protocol"), message))
     watched = [stage for stage in stages(release) if stage.kind in ("shadow", "preview", "traffic", "bake")]
     if not watched:
         message = "approvals alone: the new version gets all traffic at once and is promoted at once"

@@ -8,6 +8,7 @@ from mrc.render.common import (
     object_labels,
     preview_service,
     selector,
+    service_ports,
     stable_service,
     version_selector,
     version_service,
@@ -43,6 +44,7 @@ def services(release: Release) -> list[Artifact]:
         namespace=release.environment.spec.namespace,
         labels=object_labels(release),
         services=found,
+        ports=service_ports(release),
     )
     return [Artifact(f"{release.folder}/services.yaml", text)]
 

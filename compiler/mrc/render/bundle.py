@@ -1,58 +1,82 @@
-"""The Triton model repository of a version: the fetch manifest and the configs, in a ConfigMap named by content."""
+"""What `mrc fetch` lays down for a version: the manifest and the configs, in a ConfigMap named by content."""
 
 import hashlib
 import json
 from typing import Any
 
-from mrc import modelconfig
+from mrc import modelconfig, runtime
 from mrc.artifact import Artifact
 from mrc.link import Release, Version
 from mrc.render.common import object_labels
 from mrc.render.engine import fill
+from mrc.schema.version import Artifact as Pinned
 
 MANIFEST = "manifest.json"
 
 
 def data(release: Release, version: Version) -> dict[str, str]:
-    """What the ConfigMap holds: `manifest.json` and a `<model>.config.pbtxt` for each Triton model."""
-    configs = {f"{name}.config.pbtxt": text for name, text in sorted(version.configs.items())}
-    manifest = json.dumps(_manifest(release, version, configs), indent=1, ensure_ascii=True) + "\n"
-    return {MANIFEST: manifest, **configs}
+    """What the ConfigMap holds: `manifest.json`, and the configuration of the server by the name of its file.
+
+    Those are a `<model>.config.pbtxt` for each Triton model, or `vllm.yaml`.
+    """
+    if version.object.spec.triton is not None:
+        configs = {f"{name}.config.pbtxt": text for name, text in sorted(version.configs.items())}
+        manifest = _model_repository(version, configs)
+    else:
+        configs = {}
+        if version.object.spec.vllm is not None:
+            options = runtime.vllm_options(version.object)
+            configs[runtime.VLLM_FILE] = fill("vllm/config.yaml", model=release.model, options=options)
+        manifest = _by_role(directory(release, version), version, configs)
+    whole = {"model": release.model, "version": version.number, **manifest}
+    return {MANIFEST: json.dumps(whole, indent=1, ensure_ascii=True) + "\n", **configs}
 
 
-def _manifest(release: Release, version: Version, configs: dict[str, str]) -> dict[str, Any]:
-    """What `mrc fetch` lays down: `<model>/<version>/<file>` and `<model>/config.pbtxt`."""
+def directory(release: Release, version: Version) -> str:
+    """Where `mrc fetch` lays the bundle of a server other than Triton down, below its destination."""
+    return f"{release.model}/{version.number}"
+
+
+def _model_repository(version: Version, configs: dict[str, str]) -> dict[str, Any]:
+    """Triton's layout: `<model>/<version>/<file>` and `<model>/config.pbtxt`."""
     spec, number = version.object.spec, version.number
     files, directories = [], []
-    for name in sorted(spec.triton.models):
+    for name in sorted(version.configs):
         paths = modelconfig.models_files(version.object, name)
         if not paths:  # an ensemble: Triton wants its version's directory all the same
             directories.append(f"{name}/{number}")
         for path in sorted(paths):
-            artifact = spec.artifact(path)
-            files.append(
-                {
-                    "path": f"{name}/{number}/{path.partition('/')[2]}",
-                    "uri": artifact.uri,
-                    "size": int(artifact.size),
-                    "sha256": artifact.sha256,
-                }
-            )
+            files.append(_file(f"{name}/{number}/{path.partition('/')[2]}", spec.artifact(path)))
+    paths_of = {file: f"{file.removesuffix('.config.pbtxt')}/config.pbtxt" for file in configs}
     return {
-        "model": release.model,
-        "version": number,
         "files": files,
-        "configs": [
-            {
-                "path": f"{file.removesuffix('.config.pbtxt')}/config.pbtxt",
-                "from": file,
-                "size": len(text.encode()),
-                "sha256": hashlib.sha256(text.encode()).hexdigest(),
-            }
-            for file, text in configs.items()
-        ],
+        "configs": [_config(paths_of[file], file, text) for file, text in configs.items()],
         "directories": directories,
     }
+
+
+def _by_role(folder: str, version: Version, configs: dict[str, str]) -> dict[str, Any]:
+    """The whole bundle as `<model>/<version>/<role>/<file>`, renamed into place as one directory."""
+    bundle = version.object.spec.bundle
+    files = [
+        _file(f"{folder}/{role}/{name}", artifact)
+        for role in sorted(bundle)
+        for name, artifact in sorted(bundle[role].items())
+    ]
+    return {
+        "files": files,
+        "configs": [_config(f"{folder}/{file}", file, text) for file, text in configs.items()],
+        "directories": [] if files or configs else [folder],
+    }
+
+
+def _file(path: str, artifact: Pinned) -> dict[str, Any]:
+    return {"path": path, "uri": artifact.uri, "size": int(artifact.size), "sha256": artifact.sha256}
+
+
+def _config(path: str, file: str, text: str) -> dict[str, Any]:
+    data = text.encode()
+    return {"path": path, "from": file, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def config_map_name(release: Release, version: Version) -> str:

@@ -14,8 +14,6 @@ from mrc.rollouts import stages
 
 MIRROR = "shadow"
 ABORT_SECONDS = 600  # an aborted version is at hand for whoever looks why, and for sessions that drain
-# Requests for an answer, and not those for readiness or metadata: gRPC calls are POSTs as well.
-_MIRRORED = {"http": "/v2/models/", "grpc": "/inference.GRPCInferenceService/Model"}
 
 
 def steps(release: Release) -> list[dict[str, Any]]:
@@ -79,7 +77,7 @@ def strategy(release: Release, *, analysed: bool) -> str:
         # Argo mirrors to the port of the first route that it is told of.
         protocol = policy.shadow.protocol
         routes = [protocol, *(route for route in routes if route != protocol)]
-        mirror = {"name": MIRROR, "path": _MIRRORED[protocol]}
+        mirror = {"name": MIRROR, "path": release.version.server.answers.get(protocol, "/")}
     found = steps(release)
     starting_step = first_watched(found)
     return fill(

@@ -94,8 +94,12 @@ def ingress_names(release: Release) -> dict[str, str]:
 
 
 def service_ports(release: Release) -> list[dict[str, Any]]:
-    """What a model's Services offer."""
-    return [{"name": "http", "port": HTTP_PORT}, {"name": "grpc", "port": GRPC_PORT}]
+    """What a model's Services offer, whichever runtime is behind them: HTTP, and gRPC if a served version speaks it."""
+    versions = [release.version, *([release.fallback] if release.fallback is not None else [])]
+    ports = [{"name": "http", "port": HTTP_PORT}]
+    if any("grpc" in version.server.answers for version in versions):
+        ports.append({"name": "grpc", "port": GRPC_PORT})
+    return ports
 
 
 def selector(release: Release) -> dict[str, str]:

@@ -84,6 +84,21 @@ def yaml_block(value: str, indent: int) -> Raw:
     return Raw(chomping + newline + (_LINE.sub(newline, body) if "\n" in body else body))
 
 
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?")
+
+
+def yaml_flow(value: object, *, numbers: bool = False) -> Raw:
+    """A value in flow style. Below a mapping, where no program parses the text again, numbers are numbers."""
+    if isinstance(value, dict):
+        pairs = (f"{yaml_quoted(str(key))}: {yaml_flow(each, numbers=True)}" for key, each in value.items())
+        return Raw("{" + ", ".join(pairs) + "}")
+    if isinstance(value, list):
+        return Raw("[" + ", ".join(yaml_flow(each, numbers=numbers) for each in value) + "]")
+    if numbers and isinstance(value, str) and _NUMBER.fullmatch(value):
+        return Raw(value)
+    return Raw(yaml_scalar(value))
+
+
 # --- Markdown ---
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
@@ -124,7 +139,7 @@ def markdown_shell(value: object) -> Raw:
 
 
 _FORMATS: dict[str, tuple[Callable[[object], str], dict[str, Callable[..., Any]]]] = {
-    ".yaml": (yaml_scalar, {"block": yaml_block}),
+    ".yaml": (yaml_scalar, {"block": yaml_block, "flow": yaml_flow}),
     ".md": (markdown_text, {"code": markdown_code, "word": markdown_word, "shell": markdown_shell}),
 }
 

@@ -5,7 +5,7 @@ Host-level is preferred over subsets: https://argo-rollouts.readthedocs.io/en/st
 
 from mrc.artifact import Artifact
 from mrc.link import Release
-from mrc.render.common import GRPC_PORT, HTTP_PORT, object_labels, pins, shares
+from mrc.render.common import object_labels, pins, service_ports, shares
 from mrc.render.engine import fill
 
 
@@ -25,10 +25,7 @@ def render(release: Release) -> list[Artifact]:
         labels=object_labels(release),
         hosts=hosts,
         gateway=environment.router.istio.gateway,
-        routes=[
-            {"name": "grpc", "port": GRPC_PORT, "grpc": True},
-            {"name": "http", "port": HTTP_PORT, "grpc": False},
-        ],
+        routes=sorted(service_ports(release), key=lambda port: str(port["name"])),
         weighted=release.policy.blue_green is None,
         shares=shares(release),
         pins=pins(release),

@@ -46,21 +46,31 @@ def render(release: Release) -> list[Artifact]:
                 groups=Raw(_deeper(groups)),
             ),
         ),
-        Artifact(
-            f"{release.folder}/podmonitor.yaml",
-            fill(
-                "prometheus/podmonitor.yaml",
-                **named,
-                labels=rule_labels(release),
-                selector=pod_selector(release),
-                interval=str(environment.prometheus.scrape),
-                relabelings=[
-                    {"source": "__meta_kubernetes_pod_label_mrc_dev_model", "target": "model"},
-                    {"source": "__meta_kubernetes_pod_label_mrc_dev_version", "target": "version"},
-                ],
-            ),
-        ),
+        *_podmonitor(release),
     ]
+
+
+def _podmonitor(release: Release) -> list[Artifact]:
+    """podmonitor.yaml: every place where a served version shows metrics; nothing where none does."""
+    environment = release.environment.spec
+    versions = [release.version, *([release.fallback] if release.fallback is not None else [])]
+    places = {(each.server.metrics.port, each.server.metrics.path) for each in versions if each.server.metrics}
+    if not places:
+        return []
+    text = fill(
+        "prometheus/podmonitor.yaml",
+        model=release.model,
+        namespace=environment.namespace,
+        labels=rule_labels(release),
+        selector=pod_selector(release),
+        interval=str(environment.prometheus.scrape),
+        endpoints=[{"port": port, "path": path} for port, path in sorted(places)],
+        relabelings=[
+            {"source": "__meta_kubernetes_pod_label_mrc_dev_model", "target": "model"},
+            {"source": "__meta_kubernetes_pod_label_mrc_dev_version", "target": "version"},
+        ],
+    )
+    return [Artifact(f"{release.folder}/podmonitor.yaml", text)]
 
 
 def _deeper(groups: str) -> str:

@@ -1,10 +1,9 @@
 """`ModelVersion`: the whole serving bundle, written once and never edited."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Literal, get_args
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from mrc.schema.base import (
     ArtifactUri,
@@ -17,13 +16,14 @@ from mrc.schema.base import (
     Model,
     RepositoryUrl,
     Sha256,
-    _text,
+    exactly_one,
 )
+from mrc.schema.runtime import Container, Tgi, Triton, Vllm
 from mrc.schema.units import Bytes, Duration, Positive, Quantity
 
 Role = Literal["weights", "tokenizer", "preprocessing", "prompts", "retrievalIndex", "adapters"]
-TritonName = Annotated[str, *_text(r"[A-Za-z][A-Za-z0-9_.-]*", "a Triton model name", 100)]
-BundlePath = Annotated[str, *_text(r"[A-Za-z]+/[A-Za-z0-9][A-Za-z0-9._/-]*", "a bundle file as role/file", 240)]
+Runtime = Literal["triton", "vllm", "tgi", "container"]
+RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
 
 
 class Artifact(Model):
@@ -46,41 +46,6 @@ class Artifact(Model):
 
     Example: 8d9e77fe33b9d1d2c5a3b4235727286f572dc93354e03261b8763f9d108327cb
     Rendered: `manifest.json`
-    """
-
-
-class TritonModel(Model):
-    """One model of the Triton repository: its files from the bundle and Triton's own ModelConfig."""
-
-    files: list[BundlePath] = Field(default_factory=list)
-    """Files of the bundle, as role/file, that lie in the directory of this Triton model. An ensemble has none.
-
-    Example: [weights/model.onnx, preprocessing/scaler.json]
-    Rendered: `<triton model>/<version>/<file>` in the model repository
-    """
-    config: dict[str, Any]
-    """Triton's own ModelConfig in its JSON form. `name`, `versionPolicy` and the versions of an ensemble's steps are
-    mrc's to write.
-
-    Example: {backend: onnxruntime, maxBatchSize: 128}
-    Rendered: `<triton model>/config.pbtxt` in the model repository
-    """
-
-
-class Triton(Model):
-    """The models of one Triton server. `entrypoint` is the one that clients call; needed with several."""
-
-    models: dict[TritonName, TritonModel] = Field(min_length=1)
-    """The Triton models of the server, by name. Several of them make a pipeline or an ensemble.
-
-    Example: {fraud: {files: [weights/model.onnx], config: {backend: onnxruntime}}}
-    Rendered: the model repository; `--load-model` of the server
-    """
-    entrypoint: TritonName | None = None
-    """The Triton model that clients call. Not needed where only one is not a step of an ensemble.
-
-    Example: fraud
-    Rendered: the readiness probe; the metrics of guardrails
     """
 
 
@@ -136,7 +101,10 @@ class ModelVersionSpec(Model):
 
     Rendered: `manifest.json` in the ConfigMap of the version
     """
-    triton: Triton
+    triton: Triton | None = None
+    vllm: Vllm | None = None
+    tgi: Tgi | None = None
+    container: Container | None = None
     lineage: Lineage
     evaluation: Artifact
     """The report of the evaluation before the first rollout, pinned.
@@ -150,17 +118,14 @@ class ModelVersionSpec(Model):
     """
 
     @model_validator(mode="after")
-    def _files_exist(self) -> "ModelVersionSpec":
-        known = {f"{role}/{path}" for role, files in self.bundle.items() for path in files}
-        for name, model in self.triton.models.items():
-            for file in model.files:
-                if file not in known:
-                    raise PydanticCustomError(
-                        "bundle_file",
-                        "triton model {name} lists {file}, which the bundle does not have",
-                        {"name": name, "file": file, "known": sorted(known)},
-                    )
+    def _one_runtime(self) -> "ModelVersionSpec":
+        exactly_one(self, *RUNTIMES)
         return self
+
+    @property
+    def runtime(self) -> Runtime:
+        """The name of the runtime that is given."""
+        return next(name for name in RUNTIMES if getattr(self, name) is not None)
 
     def artifact(self, path: str) -> Artifact:
         """The bundle's file at `role/file`."""
