@@ -1,5 +1,6 @@
 """What the tests share: the example fleet, copied and rendered."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,12 @@ def mrc(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run the real command."""
     command = [sys.executable, "-c", "from mrc.cli import run; run()", *arguments]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep what mrc keeps for its user out of the developer's own cache."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture

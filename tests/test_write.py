@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from conftest import mrc
+from mrc import cache
+from mrc.build import build
 from mrc.load import load
 from mrc.tree import SHARED, MemoryTree
 from test_commands import edit, snapshot
@@ -213,6 +215,24 @@ def test_warnings_are_told_again_when_nothing_has_changed(fleet: Path) -> None:
     again = mrc("render", cwd=fleet)
     assert "0 folders changed, 1 warning" in again.stderr
     assert f"{POLICY}:" in again.stderr
+
+
+def test_a_user_without_a_home_renders_all_the_same(fleet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs as a number: there is no cache then."""
+
+    def nobody(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    cache.folder.cache_clear()
+    try:
+        assert cache.folder() is None
+        assert build(fleet).diagnostics == []
+        assert (fleet / FOLDER / "rollout.yaml").is_file()
+    finally:
+        cache.folder.cache_clear()
 
 
 def test_the_key_of_an_outcome_covers_everything_that_is_read() -> None:

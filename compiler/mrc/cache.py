@@ -1,11 +1,16 @@
 """The user's cache folder: what can be made anew at any time, kept outside of every repository."""
 
+import contextlib
 import hashlib
 import os
+import shutil
 import stat
 import sys
+import time
 from functools import cache
 from pathlib import Path
+
+_KEPT_SECONDS = 30 * 86400
 
 
 @cache
@@ -27,15 +32,25 @@ def fingerprint() -> str:
 @cache
 def folder() -> Path | None:
     """A folder of this user's alone, for this very mrc; None where there can be none."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-    if not base.is_absolute():
-        return None
-    path = base / "mrc" / fingerprint()
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+        if not base.is_absolute():
+            return None
+        path = base / "mrc" / fingerprint()
+        if not path.is_dir():
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _forget(path.parent)
         status = path.lstat()
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: a user without a home, as in a container
         return None
     # What lies here is trusted: nobody else may have put it there.
     private = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
     return path if private and os.access(path, os.W_OK) else None
+
+
+def _forget(base: Path) -> None:
+    """Remove what another mrc has kept and not touched for a month."""
+    for other in base.iterdir():
+        with contextlib.suppress(OSError):
+            if time.time() - other.lstat().st_mtime > _KEPT_SECONDS:
+                shutil.rmtree(other)
