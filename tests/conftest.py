@@ -7,6 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A slow machine is no fault; what a test tries is bounded by number.
+settings.register_profile("mrc", deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
+settings.load_profile("mrc")
 
 TOP = Path(__file__).parents[1]
 

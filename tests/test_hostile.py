@@ -170,7 +170,9 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "latin-1": (edit(POLICY, "small", "kl\udce9in"), "MRC001: the file is not UTF-8"),
     "tabs": (edit(POLICY, "      replicas: 2", "\treplicas: 2"), "MRC002"),
     "escape characters": (edit(POLICY, "team: hello", "team: \x1b[31mhello"), "MRC002"),
-    "bidi": (edit(POLICY, "team: hello", "team: \u202ehello"), "MRC103"),
+    "bidi": (edit(POLICY, "team: hello", "team: \u202ehello"), "MRC003: the character U+202E"),
+    "a line end that no editor shows": (edit(POLICY, "small", "\u2028a: b"), "MRC003: the character U+2028"),
+    "a carriage return alone": (edit(POLICY, "small", "\ra: b"), "MRC003: the character U+000D"),
     "no end of a quote": (edit(POLICY, "team: hello", 'team: "hello'), "MRC002"),
     # types
     "a list for a mapping": (edit(POLICY, "{name: hello-model, team: hello}", "[hello-model]"), "MRC103"),

@@ -9,7 +9,6 @@ from mrc.check import MISSING_GUARDRAIL, Base, check
 from mrc.diagnostics import Diagnostic, Severity, has_errors
 from mrc.link import Fleet, link
 from mrc.load import Objects, load, load_model
-from mrc.render import render
 from mrc.tree import Tree
 
 
@@ -65,6 +64,8 @@ def _checked(
 
 def artifacts(fleet: Fleet, environments: Iterable[str] | None = None) -> dict[str, list[Artifact]]:
     """The rendered files by folder (`rendered/<environment>/<model>`)."""
+    from mrc.render import render  # and its templates: only for who renders
+
     wanted = set(environments) if environments is not None else None
     return {
         release.folder: render(release)

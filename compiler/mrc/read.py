@@ -4,6 +4,7 @@ Only `true`, `false` and `null` are typed here; the schema types the rest, so th
 stay what they say. The parser is libyaml's event stream: no recursion, no constructors, no resolvers.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -33,13 +34,17 @@ NOT_YAML = error(
 )  # fmt: skip
 REFUSED_YAML = error(
     "MRC003", "YAML that mrc refuses",
-    reason="Anchors, aliases, merge keys, tags, duplicate keys and several documents in a file make a text mean "
-    "something else than it shows; the first three can also blow a small file up to gigabytes.",
+    reason="Anchors, aliases, merge keys, tags, duplicate keys, several documents in a file, and characters that end "
+    "or turn round a line unseen make a text mean something else than it shows; the first three can also blow a small "
+    "file up to gigabytes.",
     hint="write the value out, once, in a single plain document",
     source="https://yaml.org/spec/1.2.2/#71-alias-nodes",
 )  # fmt: skip
 RULES = (UNREADABLE, NOT_YAML, REFUSED_YAML)
 
+# Ends of a line for YAML 1.1 alone, after which a comment is none any more; and what turns text round on the screen,
+# but not in the file (CVE-2021-42574).
+_MISLEADING = re.compile("[\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]|\r(?!\n)")
 _CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 
@@ -111,6 +116,10 @@ def _parse(data: bytes) -> tuple[str, dict[str, Any]]:
     except UnicodeDecodeError as problem:
         line = data.count(b"\n", 0, problem.start) + 1
         raise RefusedError(UNREADABLE, "the file is not UTF-8", (line, 1)) from None
+    if match := _MISLEADING.search(text):
+        line, start = text.count("\n", 0, match.start()) + 1, text.rfind("\n", 0, match.start()) + 1
+        message = f"the character U+{ord(match[0]):04X} makes editors show something else than stands here"
+        raise RefusedError(REFUSED_YAML, message, (line, match.start() - start + 1))
     found = _compose(text)
     if not isinstance(found, dict):
         raise RefusedError(NOT_YAML, "the file holds no mapping", (1, 1))

@@ -1,6 +1,7 @@
 """mrc promote"""
 
 import os
+import shutil
 from pathlib import Path
 
 import click
@@ -32,6 +33,7 @@ def promote(model: str, version: int, environment: str, directory: Path) -> int:
     beside = target.with_name(f".{target.name}.mrc")
     try:
         beside.write_bytes(text.encode())
+        shutil.copymode(target, beside)
         os.replace(beside, target)  # noqa: PTH105
     except OSError as problem:
         beside.unlink(missing_ok=True)

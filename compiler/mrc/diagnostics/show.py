@@ -12,7 +12,7 @@ _COLOURS = {Severity.ERROR: "31;1", Severity.WARNING: "33;1"}
 def text(found: Iterable[Diagnostic], lines: Lines, *, colour: bool) -> str:
     """Place, reason, the line with a caret, and the way out."""
     items = list(found)
-    following: list[Diagnostic | None] = [*items[1:], None]
+    following: list[Diagnostic | None] = [*items[1:], None][: len(items)]
     # A way out that several findings in a row share is told once, after the last of them.
     hinted = [
         after is None or (item.code, item.hint) != (after.code, after.hint)

@@ -45,7 +45,7 @@ class Scalar:
         return dict(cls.json_schema)
 
 
-_DURATION = re.compile(r"(?=.)(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?(?:(\d{1,6})ms)?")
+_DURATION = re.compile(r"(?=.)(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?(?:(\d{1,6})ms)?", re.ASCII)
 _DURATION_PARTS = (86_400_000, 3_600_000, 60_000, 1_000, 1)
 
 
@@ -67,7 +67,10 @@ class Duration(Scalar, int):
         if not match:
             hint = f' (write "{text}s" or "{text}m")' if text.isdigit() else ""
             raise ValueError(f"{text!r} is not a duration such as 30s, 5m or 1h30m{hint}")
-        return cls(sum(int(n) * part for n, part in zip(match.groups(), _DURATION_PARTS, strict=True) if n))
+        found = cls(sum(int(n) * part for n, part in zip(match.groups(), _DURATION_PARTS, strict=True) if n))
+        if found >= 10**6 * _DURATION_PARTS[0]:
+            raise ValueError(f"{text!r} is longer than 999999 days")
+        return found
 
     @property
     def seconds(self) -> int:
@@ -251,7 +254,7 @@ class Timestamp(Scalar, datetime):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raise ValueError unless `text` is RFC 3339 with an offset."""
-        if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", text):
+        if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", text, re.ASCII):
             raise ValueError(f"{text!r} is not an instant such as 2026-10-04T09:12:00Z")
         try:
             found = datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
@@ -261,7 +264,7 @@ class Timestamp(Scalar, datetime):
                    found.microsecond, tzinfo=UTC)  # fmt: skip
 
     def __str__(self) -> str:
-        return self.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return self.isoformat().replace("+00:00", "Z")
 
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -280,7 +283,7 @@ class WeekTime(Scalar, int):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raise ValueError unless `text` is a day of three letters and a time of 24 hours."""
-        match = re.fullmatch(r"([A-Z][a-z]{2}) ([01]\d|2[0-3]):([0-5]\d)", text)
+        match = re.fullmatch(r"([A-Z][a-z]{2}) ([01][0-9]|2[0-3]):([0-5][0-9])", text)
         if not match or match[1] not in _DAYS:
             raise ValueError(f"{text!r} is not a day and time in UTC such as Fri 16:00")
         return cls((_DAYS.index(match[1]) * 24 + int(match[2])) * 60 + int(match[3]))
