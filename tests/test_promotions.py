@@ -5,12 +5,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from conftest import mrc
 from mrc.schema.environment import Freeze
+from mrc.schema.units import WeekTime
 
 POLICY = "policies/sentiment/policy.yaml"  # 13 after 12 in staging, 12 after 11 in production
 WEEKEND = "  freezes: [{weekly: {from: Fri 16:00, until: Mon 06:00}, reason: nobody is on call}]\n"
+GIT = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com"]
 SATURDAY, TUESDAY = "2026-11-21T12:00:00Z", "2026-11-24T12:00:00Z"
 
 
@@ -26,8 +30,7 @@ def merged(fleet: Path) -> Path:
     with (fleet / "environments/production.yaml").open("a") as file:
         file.write(WEEKEND)
     for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "Merged"]):
-        git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", *command]
-        subprocess.run(git, cwd=fleet, check=True, capture_output=True)
+        subprocess.run([*GIT, *command], cwd=fleet, check=True)
     return fleet
 
 
@@ -69,8 +72,43 @@ def test_what_staging_has_not_served_yet_is_not_promoted_with_it(merged: Path) -
     assert checked(merged, TUESDAY)[0] == 0
 
 
+def test_another_strategy_does_not_come_with_another_version(merged: Path) -> None:
+    """Argo would skip the preview of the first blue-green revision."""
+    production = (merged / POLICY).read_text().split("    production:")[1]
+    stages = production[production.index("      canary:") : production.index("      bake:")]
+    edit(merged, POLICY, stages, "      blueGreen: {preview: {for: 30m}, approval: text-leads}\n")
+    edit(merged, "environments/production.yaml", "    firstTraffic: 5%\n", "")
+    assert "MRC375" not in checked(merged, TUESDAY)[1]
+    edit(merged, POLICY, "version: 12, fallback: 11", "version: 13, fallback: 12")
+    code, said = checked(merged, TUESDAY)
+    assert code == 1
+    assert "MRC375: blueGreen is new in production, and version 13 too" in said
+
+
+def test_a_canary_after_blue_green_tells_what_argo_leaves_behind(merged: Path) -> None:
+    edit(merged, POLICY, "canary: [{traffic: 50%, for: 20m}]", "blueGreen: {preview: {for: 10m}}")
+    subprocess.run([*GIT, "commit", "-qam", "Blue-green in staging"], cwd=merged, check=True)
+    edit(merged, POLICY, "blueGreen: {preview: {for: 10m}}", "canary: [{traffic: 50%, for: 20m}]")
+    code, said = checked(merged, TUESDAY)
+    assert code == 0
+    assert "warning MRC376: staging was blue-green: the Service sentiment keeps Argo's selector" in said
+
+
 def test_a_time_that_is_none_is_a_wrong_use(merged: Path) -> None:
     assert checked(merged, "tomorrow")[0] == 2
+
+
+@given(st.integers(0, 7 * 24 * 60 - 1))
+def test_every_moment_of_the_week_is_read_as_it_is_written(minute: int) -> None:
+    assert WeekTime.parse(str(WeekTime(minute))) == minute
+
+
+@given(st.integers(0, 10079), st.integers(0, 10079), st.datetimes(timezones=st.just(UTC)))
+def test_two_windows_that_make_up_a_week_never_both_freeze(start: int, end: int, now: datetime) -> None:
+    assume(start != end)
+    one, other = ({"from": WeekTime(a), "until": WeekTime(b)} for a, b in ((start, end), (end, start)))
+    first, second = (Freeze.model_validate({"weekly": weekly, "reason": "x"}) for weekly in (one, other))
+    assert first.holds(now) != second.holds(now)
 
 
 @pytest.mark.parametrize(

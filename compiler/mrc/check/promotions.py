@@ -5,7 +5,7 @@ Only a forward move is judged: a way back is never frozen, and needs no other en
 
 from datetime import datetime
 
-from mrc.diagnostics import Diagnostic, error
+from mrc.diagnostics import Diagnostic, error, warning
 from mrc.link import Fleet, Release
 from mrc.schema.policy import PolicyEnvironment
 
@@ -30,14 +30,29 @@ NO_SOURCE = error(
     reason="What has served nowhere cannot be promoted from there.",
     hint="name another environment of the same policy",
 )  # fmt: skip
-RULES = (FROZEN, NOT_FROM, REJECTED_BEFORE, NO_SOURCE)
+BOTH_AT_ONCE = error(
+    "MRC375", "another strategy and another version in one change",
+    reason="Argo takes the first revision of a blue-green rollout for the one that was active all along: it skips the "
+    "preview and switches at once.",
+    hint="change the strategy first and let it be applied, then promote the version",
+    source="https://argo-rollouts.readthedocs.io/en/stable/features/bluegreen/",
+)  # fmt: skip
+LEFT_BEHIND = warning(
+    "MRC376", "a canary in place of blue-green",
+    reason="Argo leaves its mark on the model's Service: until it is removed, that Service leads to the pods of one "
+    "revision alone, and to none when they are gone.",
+    hint="once this is applied, remove rollouts-pod-template-hash from the selector of the Service",
+)  # fmt: skip
+RULES = (FROZEN, NOT_FROM, REJECTED_BEFORE, NO_SOURCE, BOTH_AT_ONCE, LEFT_BEHIND)
 
 
 def check(fleet: Fleet, base: Fleet | None, now: datetime | None) -> list[Diagnostic]:
     """Findings about what would be promoted. What has not changed since the base was judged when it was merged."""
     found: list[Diagnostic] = []
     for release in fleet.releases:
-        forward = _forward(release, _served(base, release.model, release.environment_name))
+        before = _served(base, release.model, release.environment_name)
+        forward = _forward(release, before)
+        found += _strategy(release, before)
         found += _from(fleet, base, release, forward=forward)
         if base is not None and now is not None and forward:
             found += _frozen(release, now)
@@ -56,6 +71,21 @@ def _forward(release: Release, before: PolicyEnvironment | None) -> bool:
         return True
     version, served = release.version.number, int(before.serve.version)
     return version > served and version != before.serve.fallback
+
+
+def _strategy(release: Release, before: PolicyEnvironment | None) -> list[Diagnostic]:
+    if before is None or (before.blue_green is None) == (release.policy.blue_green is None):
+        return []
+    document = release.policy_document
+    key = "canary" if release.policy.blue_green is None else "blueGreen"
+    found = []
+    if release.version.number != before.serve.version:
+        message = f"{key} is new in {release.environment_name}, and version {release.version.number} too"
+        found.append(document.report(BOTH_AT_ONCE, (*release.path, key), message))
+    if release.policy.blue_green is None:
+        message = f"{release.environment_name} was blue-green: the Service {release.model} keeps Argo's selector"
+        found.append(document.report(LEFT_BEHIND, (*release.path, key), message))
+    return found
 
 
 def _frozen(release: Release, now: datetime) -> list[Diagnostic]:

@@ -7,6 +7,7 @@ from mrc import routers
 from mrc.artifact import Artifact
 from mrc.guardrail import TIERS, Guardrail, limit_in_words
 from mrc.link import Release, Version
+from mrc.render.common import grpc_host, http_host, ingress_names, service_ports
 from mrc.render.engine import fill
 from mrc.rollouts import Stage, active, pinned, stages
 
@@ -32,6 +33,7 @@ def render(release: Release) -> list[Artifact]:
         warm=str(release.policy.warm) if release.policy.warm is not None else None,
         blue_green=release.policy.blue_green is not None,
         routed=routers.can(release.environment.spec.router.kind, "weights"),
+        reached=_reached(release),
         stages=_stages(release),
         lifetime=str(release.policy.sessions.lifetime) if release.policy.sessions is not None else None,
         pinned=[version.number for version in pinned(release)],
@@ -41,6 +43,24 @@ def render(release: Release) -> list[Artifact]:
         versions=[_version(release, version) for version in reversed(release.retained)],
     )
     return [Artifact(f"{release.folder}/RUNBOOK.md", text)]
+
+
+def _reached(release: Release) -> list[dict[str, str | None]]:
+    """Where clients reach the model, by protocol; nowhere with a router that does not carry it."""
+    environment = release.environment.spec
+    router = environment.router
+    edge = router.istio or router.gateway_api or router.nginx or router.alb
+    carried = set(ingress_names(release)) if router.nginx is not None or router.alb is not None else {"http", "grpc"}
+    found: list[dict[str, str | None]] = []
+    for port in service_ports(release):
+        at: str | None = None
+        if edge is None:
+            at = f"{release.model}.{environment.namespace}.svc.cluster.local:{port['port']}"
+        elif port["name"] in carried:
+            one_host = port["name"] == "http" or router.istio is not None
+            at = http_host(release, edge.domain) if one_host else grpc_host(release, edge.domain)
+        found.append({"protocol": {"http": "HTTP", "grpc": "gRPC"}[port["name"]], "at": at})
+    return found
 
 
 def _hooks(release: Release) -> list[dict[str, str]]:
