@@ -34,6 +34,9 @@ _TGI_OWNED = {
     ),
     **dict.fromkeys(("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "API_KEY"), _CREDENTIAL),
 }
+# With it begin the keys of whatever a version puts into a cache: two versions never read each other's values.
+CACHE_PREFIX = "MRC_CACHE_PREFIX"
+_POD_OWNED = {CACHE_PREFIX: "it names the version"}
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,14 @@ class Server:
     """What the serving container offers. A port is named `http`, `grpc` or `metrics`.
 
     `answers` are the paths below which requests for an answer go, by protocol, and not those for readiness or
-    metadata; all of them are POSTs, as gRPC calls always are.
+    metadata; all of them are POSTs, as gRPC calls always are. `ready` is the path that answers 200 over HTTP once
+    requests may come, whichever the version.
     """
 
     ports: tuple[Port, ...]
     metrics: Scraped | None
     answers: Mapping[str, str]
+    ready: str
 
 
 @dataclass(frozen=True)
@@ -81,9 +86,9 @@ def server(version: ModelVersion) -> Server:
     if version.spec.triton is not None:
         ports: tuple[Port, ...] = (Port("http", 8000), Port("grpc", 8001), Port("metrics", 8002))
         answers = {"http": "/v2/models/", "grpc": "/inference.GRPCInferenceService/Model"}
-        return Server(ports, Scraped("metrics", "/metrics"), answers)
+        return Server(ports, Scraped("metrics", "/metrics"), answers, "/v2/health/ready")
     if container is None:  # vLLM and TGI show their metrics where they answer
-        return Server((Port("http", 8000),), Scraped("http", "/metrics"), {"http": "/"})
+        return Server((Port("http", 8000),), Scraped("http", "/metrics"), {"http": "/"}, "/health")
     named = {"http": container.port, "grpc": container.grpc}
     metrics = None
     if container.metrics is not None:
@@ -92,7 +97,8 @@ def server(version: ModelVersion) -> Server:
         if same is None:
             named["metrics"] = container.metrics.port
     ports = tuple(Port(name, int(number)) for name, number in named.items() if number is not None)
-    return Server(ports, metrics, dict.fromkeys((port.name for port in ports if port.name != "metrics"), "/"))
+    answers = dict.fromkeys((port.name for port in ports if port.name != "metrics"), "/")
+    return Server(ports, metrics, answers, container.ready)
 
 
 def served_names(version: ModelVersion) -> list[str]:
@@ -126,6 +132,11 @@ def vllm_options(version: ModelVersion) -> dict[str, Any]:
     return dict(sorted(found.items()))
 
 
+def cache_prefix(model: str, version: int) -> str:
+    """What the keys of a version begin with in any cache."""
+    return f"{model}-v{version}"
+
+
 def variables(version: ModelVersion) -> dict[str, str]:
     """The environment of the serving container: the team's variables, and those that pin what is served."""
     spec = version.spec
@@ -148,6 +159,7 @@ def variables(version: ModelVersion) -> dict[str, str]:
     if llm is not None and llm.hub is None:
         # All of the version is here: a server that asks the hub for more serves something else.
         found |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    found[CACHE_PREFIX] = cache_prefix(version.metadata.name, int(version.metadata.version))
     return dict(sorted(found.items()))
 
 
@@ -171,8 +183,10 @@ def problems(version: ModelVersion) -> list[Problem]:
         found += _owned("vLLM", ("vllm", "config"), spec.vllm.config, _VLLM_OWNED)
         for name, value in spec.vllm.config.items():
             found += _nulls(("vllm", "config", name), value)
+    if spec.container is not None:
+        found += _owned("a container", ("container", "env"), spec.container.env, _POD_OWNED)
     if spec.tgi is not None:
-        found += _owned("TGI", ("tgi", "env"), spec.tgi.env, _TGI_OWNED)
+        found += _owned("TGI", ("tgi", "env"), spec.tgi.env, _TGI_OWNED | _POD_OWNED)
         if "tokenizer" in spec.bundle:
             message = "TGI reads the tokenizer beside the weights: list these files under weights"
             found.append(Problem(("bundle", "tokenizer"), message, at_key=True))

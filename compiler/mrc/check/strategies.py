@@ -39,7 +39,14 @@ NOT_SPOKEN = error(
     reason="Copies would go to a port that nobody listens on, and the new version would see none of them.",
     hint="leave out protocol for HTTP; or name the port in container.grpc, where the server speaks it",
 )  # fmt: skip
-RULES = (NO_MIRROR, SIDE_EFFECTS, NOT_WATCHED, ALWAYS_MISSING, ONE_WINDOW, NOT_SPOKEN)
+ONE_HEALTH_CHECK = error(
+    "MRC367", "a load balancer that would ask one of the versions in vain",
+    reason="An ALB checks the pods of both versions at one path. Where the fallback answers at another one, its pods "
+    "count as failed from the moment that this is applied.",
+    hint="let both versions be ready at the same path, or roll out in an environment with another router",
+    source="https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/",
+)  # fmt: skip
+RULES = (NO_MIRROR, SIDE_EFFECTS, NOT_WATCHED, ALWAYS_MISSING, ONE_WINDOW, NOT_SPOKEN, ONE_HEALTH_CHECK)
 
 
 def check(release: Release) -> list[Diagnostic]:
@@ -59,6 +66,13 @@ def check(release: Release) -> list[Diagnostic]:
             speaks = " and ".join(release.version.server.answers)
             message = f"version {release.version.number} answers {speaks} only"
             found.append(document.report(NOT_SPOKEN, (*place, "protocol"), message))
+    fallback = release.fallback
+    if router == "alb" and fallback is not None and fallback.server.ready != release.version.server.ready:
+        message = (
+            f"version {release.version.number} is ready at {release.version.server.ready}, "
+            f"its fallback {fallback.number} at {fallback.server.ready}"
+        )
+        found.append(document.report(ONE_HEALTH_CHECK, (*path, "serve"), message))
     watched = [stage for stage in stages(release) if stage.kind in ("shadow", "preview", "traffic", "bake")]
     if not watched:
         message = "approvals alone: the new version gets all traffic at once and is promoted at once"

@@ -66,7 +66,7 @@ def _alb(release: Release) -> dict[str, Any]:
         f"{_ALB}/scheme": router.scheme,
         f"{_ALB}/target-type": "ip",
         f"{_ALB}/listen-ports": json.dumps([{"HTTPS": 443} if secure else {"HTTP": 80}]),
-        f"{_ALB}/healthcheck-path": "/v2/health/ready",
+        f"{_ALB}/healthcheck-path": release.version.server.ready,
     }
     if router.group is not None:
         annotations[f"{_ALB}/group.name"] = router.group

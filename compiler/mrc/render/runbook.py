@@ -10,6 +10,7 @@ from mrc.link import Release, Version
 from mrc.render.common import grpc_host, http_host, ingress_names, service_ports
 from mrc.render.engine import fill
 from mrc.rollouts import Stage, active, pinned, stages
+from mrc.runtime import cache_prefix
 
 _ACTIONS = {
     "rollback": "Argo aborts during the rollout; after it, an alert asks for the rollback",
@@ -38,6 +39,7 @@ def render(release: Release) -> list[Artifact]:
         lifetime=str(release.policy.sessions.lifetime) if release.policy.sessions is not None else None,
         pinned=[version.number for version in pinned(release)],
         hooks=_hooks(release),
+        cache_prefix=cache_prefix(release.model, release.version.number),
         guardrails=[_guardrail(guardrail) for guardrail in watching],
         idle=[guardrail.name for guardrail in release.guardrails if guardrail not in watching],
         versions=[_version(release, version) for version in reversed(release.retained)],
