@@ -75,7 +75,7 @@ benchmark: venv ## Compare mrc render with helm template and kubectl kustomize, 
 	@$(BIN)/python benchmarks/run.py
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-  --no-header --no-annotate $(UPGRADE) --extra s3 pyproject.toml
+  --no-header --no-annotate $(UPGRADE) --extra s3 --extra reconcile pyproject.toml
 
 cases: venv ## Write the golden cases and the tutorial anew; then read the diff
 	@MRC_REWRITE_CASES=1 $(BIN)/pytest -q tests/test_cases.py tests/test_tutorial.py

@@ -14,7 +14,7 @@ from mrc.diagnostics import Diagnostic, error
 from mrc.guardrail import TIERS, Absence, Bound, Comparison, Guardrail, Watched, WorseThanStable
 from mrc.load import Model, Objects
 from mrc.read import Document, Path
-from mrc.schema import Environment, ModelVersion, RolloutPolicy, Verdict, policy
+from mrc.schema import Environment, Hold, ModelVersion, RolloutPolicy, Verdict, policy
 from mrc.schema.units import Threshold
 
 NO_VERSION = error(
@@ -115,6 +115,8 @@ class Release:
     verdicts: dict[int, Verdict]
     guardrails: tuple[Guardrail, ...]
     side_effects: Literal["none"] | None
+    hold: tuple[Document, Hold] | None = None
+    """The hold whose `serve` stands in `policy`, in place of what the policy says."""
 
     @property
     def environment_name(self) -> str:
@@ -244,6 +246,9 @@ def _release(
     document, rollout_policy = model.policy
     own = rollout_policy.spec.environments[name]
     path: Path = ("spec", "environments", name)
+    hold, held = _held(objects, model.name, name)
+    if held is not None:
+        own = own.model_copy(update={"serve": held})
     if name not in objects.environments:
         if f"environments/{name}.yaml" not in objects.broken:
             close = catalogue.closest(name, objects.environments)
@@ -279,7 +284,18 @@ def _release(
         verdicts={number: verdict for number, (_, verdict) in sorted(model.verdicts.items())},
         guardrails=tuple(guardrail for guardrail in guardrails if guardrail is not None),
         side_effects=rollout_policy.spec.side_effects,
+        hold=hold,
     )
+
+
+def _held(objects: Objects, model: str, environment: str) -> tuple[tuple[Document, Hold] | None, policy.Serve | None]:
+    """The hold that bears on the release, and what it lets serve. A model's own goes before the environment's."""
+    for place in ((environment, model), (environment, None)):
+        hold = objects.holds.get(place)
+        serve = hold[1].serves(model) if hold is not None else None
+        if serve is not None:
+            return hold, serve
+    return None, None
 
 
 def _reference(

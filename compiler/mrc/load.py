@@ -9,7 +9,7 @@ from mrc import __version__
 from mrc.diagnostics import Diagnostic, at_file, error
 from mrc.parse import parse
 from mrc.read import UNREADABLE, Document, read
-from mrc.schema import Envelope, Environment, ModelVersion, Repository, RolloutPolicy, Verdict
+from mrc.schema import Envelope, Environment, Hold, ModelVersion, Repository, RolloutPolicy, Verdict
 from mrc.schema.repository import allows
 from mrc.tree import NAME, SHARED, Tree, UnreadableError
 
@@ -22,7 +22,8 @@ MISPLACED = error(
     "MRC011", "a file in a place where mrc does not read it",
     reason="A document that nobody reads is worse than none: it looks as if it counted.",
     hint="the places are policies/<model>/policy.yaml, policies/<model>/versions/<n>.yaml, "
-    "policies/<model>/verdicts/<n>.yaml and environments/<environment>.yaml",
+    "policies/<model>/verdicts/<n>.yaml, environments/<environment>.yaml, holds/<environment>/<model>.yaml and "
+    "incidents/<environment>/<model>/<id>.yaml",
 )  # fmt: skip
 DISAGREES = error(
     "MRC012", "the name in the file is not the name in its path",
@@ -40,6 +41,7 @@ _NUMBER = r"[1-9][0-9]{0,8}"
 _ENVIRONMENT = re.compile(rf"environments/({NAME})\.yaml")
 _POLICY = re.compile(rf"policies/({NAME})/policy\.yaml")
 _NUMBERED = re.compile(rf"policies/({NAME})/(versions|verdicts)/({_NUMBER})\.yaml")
+_HOLD = re.compile(rf"holds/({NAME})/({NAME}|_all)\.yaml")
 
 
 @dataclass
@@ -59,6 +61,8 @@ class Objects:
     repository: tuple[Document, Repository] | None = None
     environments: dict[str, tuple[Document, Environment]] = field(default_factory=dict)
     models: dict[str, Model] = field(default_factory=dict)
+    holds: dict[tuple[str, str | None], tuple[Document, Hold]] = field(default_factory=dict)
+    """By environment and model; None is the whole environment."""
     broken: set[str] = field(default_factory=set)
     """Files with errors, so that a reference to one is not reported as missing on top."""
 
@@ -135,8 +139,30 @@ def _file(tree: Tree, path: str, objects: Objects, found: list[Diagnostic]) -> N
         parsed = _parsed(tree, path, "Environment", objects, found, match[1])
         if parsed is not None:
             objects.environments[match[1]] = cast(tuple[Document, Environment], parsed)
+    elif match := _HOLD.fullmatch(path):
+        environment, name = match[1], None if match[2] == "_all" else match[2]
+        parsed = _parsed(tree, path, "Hold", objects, found)
+        if parsed is not None:
+            _hold(path, (environment, name), cast(tuple[Document, Hold], parsed), objects, found)
     elif path.endswith((".yaml", ".yml", ".json")) or "/" not in path:
         found.append(at_file(MISPLACED, path, "mrc reads no document in this place"))
+
+
+def _hold(
+    path: str,
+    place: tuple[str, str | None],
+    parsed: tuple[Document, Hold],
+    objects: Objects,
+    found: list[Diagnostic],
+) -> None:
+    document, hold = parsed
+    said = (hold.metadata.environment, hold.metadata.model)
+    if said == place:
+        objects.holds[place] = parsed
+        return
+    objects.broken.add(path)
+    names = " in ".join(name or "everything" for name in reversed(said))
+    found.append(document.report(DISAGREES, ("metadata",), f"it holds {names}, and the path says otherwise"))
 
 
 def _parsed(

@@ -1,6 +1,7 @@
 """A promotion: the one line that changes, and every other byte kept."""
 
 import re
+from typing import Any
 
 from mrc.link import LinkedModel
 from mrc.read import Document
@@ -22,6 +23,14 @@ def promote(model: LinkedModel, environment: str, version: int) -> str:
     if version not in model.versions:
         have = ", ".join(str(number) for number in sorted(model.versions))
         raise PromotionError(f"{model.name} has no version {version}; it has {have}")
+    held = next((one.hold for one in model.releases if one.environment_name == environment and one.hold), None)
+    if held is not None:
+        document, hold = held
+        name = model.name if hold.metadata.model is not None else "--all"
+        raise PromotionError(
+            f"{model.name} is held in {environment} since {hold.spec.at} by {hold.spec.by} ({document.file}): "
+            f"{hold.spec.reason}. When it is safe again: mrc clear {name} -e {environment} --reason TEXT"
+        )
     serving = int(policy.serve.version)
     if serving == version:
         raise PromotionError(f"version {version} of {model.name} already serves in {environment}")
@@ -30,7 +39,7 @@ def promote(model: LinkedModel, environment: str, version: int) -> str:
     fit = [n for n in candidates if n != version and n in model.versions and not _rejected(model, n, environment)]
     if not fit:
         raise PromotionError(f"no version of {model.name} is left to fall back to")
-    return _edit(model.policy_document, environment, version, fit[0])
+    return serve_line(model.policy_document, environment, version, fit[0])
 
 
 def _rejected(model: LinkedModel, number: int, environment: str) -> bool:
@@ -38,33 +47,53 @@ def _rejected(model: LinkedModel, number: int, environment: str) -> bool:
     return verdict is not None and environment in verdict[1].spec.rejected
 
 
-def _edit(document: Document, environment: str, version: int, fallback: int) -> str:
+def serve_line(document: Document, environment: str, version: int, fallback: int | None) -> str:
+    """The policy's text with that serve line, and every other byte kept; PromotionError where mrc cannot edit it."""
     path = ("spec", "environments", environment, "serve")
+    had = document.data["spec"]["environments"][environment]["serve"]
     lines = document.text.split("\n")
-    has_fallback = "fallback" in document.data["spec"]["environments"][environment]["serve"]
-    edits = [("version", version)] + ([("fallback", fallback)] if has_fallback else [])
+    edits: list[tuple[str, int | None]] = [("version", version)]
+    if "fallback" in had:
+        edits.append(("fallback", fallback))
     # From the end, so that the places found before stay right.
     for key, number in sorted(edits, key=lambda edit: document.position((*path, edit[0])), reverse=True):
         line, column = document.position((*path, key))
-        text = lines[line - 1]
-        tail = re.sub(r"^([\"\']?)\d+", rf"\g<1>{number}", text[column - 1 :])
-        if key == "version" and not has_fallback:
-            tail = re.sub(r"^(\S*?\d+[\"']?)", rf"\1, fallback: {fallback}", tail)
-        lines[line - 1] = text[: column - 1] + tail
+        head, tail = lines[line - 1][: column - 1], lines[line - 1][column - 1 :]
+        if number is None:
+            head, tail = _without(head, tail)
+        else:
+            tail = re.sub(r"^(\w+\s*:\s*[\"\']?|[\"\']?)\d+", rf"\g<1>{number}", tail)
+        if key == "version" and "fallback" not in had and fallback is not None:
+            tail = re.sub(r"^((?:\w+\s*:\s*)?[\"\']?\d+[\"\']?)", rf"\1, fallback: {fallback}", tail)
+        lines[line - 1] = head + tail
+        if number is None and not (head + tail).strip():
+            del lines[line - 1]
     edited = "\n".join(lines)
     _verify(document, path, edited, version, fallback)
     return edited
 
 
-def _verify(document: Document, path: tuple[str, ...], edited: str, version: int, fallback: int) -> None:
+def _without(head: str, tail: str) -> tuple[str, str]:
+    """Both sides of a key that goes, in a flow mapping or on a line of its own."""
+    rest = re.sub(r"^(?:\w+\s*:\s*)?[\"\']?\d+[\"\']?", "", tail)
+    head = re.sub(r"fallback\s*:\s*$", "", head)
+    if head.rstrip().endswith(","):
+        return head.rstrip()[:-1], rest
+    return head, re.sub(r"^\s*,\s*", "", rest)
+
+
+def _verify(document: Document, path: tuple[str, ...], edited: str, version: int, fallback: int | None) -> None:
     from mrc.read import read
 
     again = read(document.file, edited.encode())
-    expected = document.data
-    serve = {"version": str(version), "fallback": str(fallback)}
-    if not isinstance(again, Document) or again.data["spec"]["environments"][path[2]]["serve"] != serve:
+    serve = {"version": str(version)} | ({"fallback": str(fallback)} if fallback is not None else {})
+    if not isinstance(again, Document) or again.data != _with(document.data, path, serve):
+        shown = ", ".join(f"{key}: {number}" for key, number in serve.items())
         raise PromotionError(
-            f"the serve line of {path[2]} is written in a way that mrc does not edit: "
-            f"write serve: {{version: {version}, fallback: {fallback}}} by hand"
+            f"the serve line of {path[2]} is written in a way that mrc does not edit: write serve: {{{shown}}} by hand"
         )
-    assert expected.keys() == again.data.keys()
+
+
+def _with(data: Any, path: tuple[str, ...], value: object) -> Any:
+    """A copy of nested mappings with another value at the path."""
+    return {**data, path[0]: _with(data[path[0]], path[1:], value)} if path else value

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 # Everything that mrc reads; other folders of the repository are nobody's business.
-ROOTS = ("mrc.yaml", "policies", "environments", "rendered")
+ROOTS = ("mrc.yaml", "policies", "environments", "holds", "incidents", "rendered")
 # What every model depends on, besides its own folder in policies/.
-SHARED = ("mrc.yaml", "environments")
+SHARED = ("mrc.yaml", "environments", "holds")
 LARGEST = 4 * 2**20  # bytes; nothing that people or mrc write comes near
 
 

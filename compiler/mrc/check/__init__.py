@@ -5,6 +5,7 @@ from datetime import datetime
 from mrc.check import (
     detecting,
     history,
+    holds,
     limits,
     names,
     promotions,
@@ -32,6 +33,7 @@ RULES: tuple[Rule, ...] = (
     *restoring.RULES,
     *history.RULES,
     *promotions.RULES,
+    *holds.RULES,
 )
 
 # A guardrail that did not link would be reported again as one that is missing.
@@ -52,6 +54,7 @@ def check(fleet: Fleet, tree: Tree, base: Base | None, now: datetime | None = No
         found += detecting.check(release)
         found += samples.check(release)
         found += restoring.check(release)
+        found += holds.check(release)
     found += names.check(fleet)
     found += promotions.check(fleet, base.fleet if base is not None else None, now)
     if base is not None:

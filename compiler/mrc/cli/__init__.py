@@ -19,6 +19,7 @@ VERBS = {
     "init": "Start a repository of policies.",
     "plan": "Say what a change does, before it is merged.",
     "promote": "Let another version serve: change the one line.",
+    "reconcile": "Follow failures with commits: the service.",
     "render": "Render what Kubernetes, Triton and Prometheus accept.",
     "schema": "Print the JSON Schema of a document.",
 }

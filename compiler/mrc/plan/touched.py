@@ -46,6 +46,11 @@ def touched(paths: Iterable[str]) -> Touched:
                 everything = True
             case ["policies", model, *_]:
                 models.add(model)
+            case ["holds", environment, file]:
+                if file == "_all.yaml":
+                    environments.add(environment)
+                else:
+                    models.add(file.removesuffix(".yaml"))
             case ["environments", file]:
                 environments.add(file.removesuffix(".yaml"))
             case ["rendered", environment, model, _]:

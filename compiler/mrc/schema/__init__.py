@@ -2,6 +2,8 @@
 
 from mrc.schema.base import API_VERSION, Envelope
 from mrc.schema.environment import Environment
+from mrc.schema.hold import Hold
+from mrc.schema.incident import Incident
 from mrc.schema.policy import RolloutPolicy
 from mrc.schema.repository import Repository
 from mrc.schema.verdict import Verdict
@@ -13,6 +15,8 @@ KINDS: dict[str, type[Envelope]] = {
     "RolloutPolicy": RolloutPolicy,
     "ModelVersion": ModelVersion,
     "Verdict": Verdict,
+    "Hold": Hold,
+    "Incident": Incident,
 }
 
 FILES = {
@@ -21,6 +25,8 @@ FILES = {
     "RolloutPolicy": "policies/<model>/policy.yaml",
     "ModelVersion": "policies/<model>/versions/<n>.yaml",
     "Verdict": "policies/<model>/verdicts/<n>.yaml",
+    "Hold": "holds/<environment>/<model>.yaml, or _all.yaml",
+    "Incident": "incidents/<environment>/<model>/<id>.yaml",
 }
 """Where the documents of a kind stand."""
 
@@ -30,6 +36,8 @@ __all__ = [
     "KINDS",
     "Envelope",
     "Environment",
+    "Hold",
+    "Incident",
     "ModelVersion",
     "Repository",
     "RolloutPolicy",

@@ -21,6 +21,7 @@ from mrc.schema.base import (
     Model,
     exactly_one,
 )
+from mrc.schema.reconcile import Reconcile
 from mrc.schema.router import Router
 from mrc.schema.units import Duration, Positive, Quantity, Share, Timestamp, WeekTime
 
@@ -274,6 +275,7 @@ class EnvironmentSpec(Model):
     Example: [{weekly: {from: Fri 16:00, until: Mon 06:00}, reason: nobody is on call}]
     Rendered: nothing: it is checked
     """
+    reconcile: Reconcile = Field(default_factory=Reconcile)
 
 
 class Environment(Envelope):

@@ -1,0 +1,76 @@
+"""mrc reconcile"""
+
+import signal
+import tempfile
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+import click
+
+
+@click.command()
+@click.argument("url", metavar="REPOSITORY")
+@click.option("-e", "--environment", required=True, help="The environment that this process answers for.")
+@click.option("--branch", default="main", show_default=True, help="The branch that the environment is synced from.")
+@click.option(
+    "--state", "folder", type=click.Path(path_type=Path, file_okay=False),
+    help="Where the bare repository is kept; it may be lost.  [default: a temporary folder]",
+)  # fmt: skip
+@click.option(
+    "--kubeconfig", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="How the cluster is reached.  [default: as the pod's ServiceAccount]",
+)  # fmt: skip
+@click.option("--listen", default="127.0.0.1:8080", show_default=True, help="Where /healthz and /metrics answer.")
+@click.option("--every", default=2.0, show_default=True, help="How often alerts are asked for, in seconds.")
+@click.option(
+    "--token-file", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="A file with the token for an https:// repository.",
+)  # fmt: skip
+@click.option(
+    "--signing-key", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="The SSH key that commits are signed with.",
+)  # fmt: skip
+@click.option("--name", default="mrc", show_default=True, help="Who commits.")
+@click.option("--email", default="mrc@localhost", show_default=True, help="The address of who commits.")
+def reconcile(
+    url: str, environment: str, branch: str, folder: Path | None, kubeconfig: Path | None, listen: str, every: float,
+    token_file: Path | None, signing_key: Path | None, name: str, email: str,
+) -> int:  # fmt: skip
+    """Follow aborted rollouts and alerts with commits to REPOSITORY, until SIGTERM.
+
+    What it may do stands in environments/<environment>.yaml, under reconcile.
+    """
+    from mrc.reconcile.cluster import Api
+    from mrc.reconcile.git import Git, GitError
+    from mrc.reconcile.ledger import Identity, Ledger, askpass
+    from mrc.reconcile.reconciler import RefusedError
+    from mrc.reconcile.service import Service
+    from mrc.reconcile.telemetry import Telemetry, serve
+
+    stop = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    telemetry = Telemetry()
+    with tempfile.TemporaryDirectory(prefix="mrc-reconcile-") as scratch:
+        credentials = askpass(Path(scratch), token_file) if token_file is not None else {}
+        git = Git((folder or Path(scratch)) / "repository.git", credentials)
+        ledger = Ledger(git, url, branch, Identity(name, email, signing_key))
+        service = Service(ledger, environment, Api(kubeconfig), telemetry, lambda: datetime.now(UTC), every)
+        host, _, port = listen.rpartition(":")
+        server = serve((host, int(port)), telemetry, lambda: service.problem(time.monotonic()))
+        try:
+            service.run(stop)
+        except (GitError, RefusedError) as problem:
+            telemetry.log("the reconciler cannot work", level="error", error=str(problem))
+            return 1
+        finally:
+            server.shutdown()
+    telemetry.log("ended")
+    return 0

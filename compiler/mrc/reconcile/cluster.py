@@ -1,0 +1,206 @@
+"""The Rollouts of a namespace, watched: a table of the few fields that are read, and what aborted them.
+
+The official client gives the connection and its credentials; the watch is ours. It lists in pages, watches with
+bookmarks, gives up a connection that is silent, lists again on 410 (as a status or as an event), and every ten minutes
+in any case: what is decided rests on what was listed, never on an event alone.
+"""
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import kubernetes
+import urllib3
+
+from mrc import labels
+from mrc.reconcile.signals import Object, slim
+
+PAGE = 500
+SERVER_SECONDS = 300
+"""How long the server keeps a watch open."""
+SILENT_SECONDS = 90
+"""A watch that says nothing for so long, not even a bookmark (one a minute), is a connection that is gone."""
+RELIST_SECONDS = 600
+_REQUEST_SECONDS = 20
+
+
+class ClusterError(Exception):
+    """The API server refused or did not answer; the text says which, without credentials."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Api:
+    """Requests to one API server. Tokens that rotate are read again by the client."""
+
+    def __init__(self, kubeconfig: Path | None) -> None:
+        if kubeconfig is not None:
+            self._client = kubernetes.config.new_client_from_config(str(kubeconfig))
+        else:
+            configuration = kubernetes.client.Configuration()
+            kubernetes.config.load_incluster_config(client_configuration=configuration)
+            self._client = kubernetes.client.ApiClient(configuration)
+
+    def request(self, path: str, query: dict[str, str] | None = None, *, method: str = "GET", body: Any = None,
+                content: str = "application/json") -> Any:  # fmt: skip
+        """The JSON answer. Raises ClusterError."""
+        answer = self._send(path, query, method, body, content, _REQUEST_SECONDS)
+        try:
+            data = answer.read()
+        except urllib3.exceptions.HTTPError as problem:
+            raise ClusterError(0, type(problem).__name__) from None
+        finally:
+            answer.release_conn()
+        if answer.status >= 300:
+            raise ClusterError(answer.status, _message(data) or f"HTTP status {answer.status}")
+        return json.loads(data)
+
+    def lines(self, path: str, query: dict[str, str]) -> Iterator[bytes]:
+        """The lines of an answer that stays open. Raises ClusterError."""
+        answer = self._send(path, query, "GET", None, "application/json", SILENT_SECONDS)
+        try:
+            if answer.status >= 300:
+                raise ClusterError(answer.status, _message(answer.read()) or f"HTTP status {answer.status}")
+            rest = b""
+            for chunk in answer.stream(1 << 16):
+                *whole, rest = (rest + chunk).split(b"\n")
+                yield from whole
+        except urllib3.exceptions.HTTPError as problem:
+            raise ClusterError(0, type(problem).__name__) from None
+        finally:
+            answer.close()
+
+    def _send(self, path: str, query: dict[str, str] | None, method: str, body: Any, content: str, read: float) -> Any:
+        headers: dict[str, str] = {"Accept": "application/json"}
+        # Asked for each request: the hook of the configuration reads a rotated token.
+        self._client.update_params_for_auth(headers, [], ["BearerToken"])
+        configuration = self._client.configuration
+        url = f"{configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
+        if body is not None:
+            headers["Content-Type"] = content
+        try:
+            return self._client.rest_client.pool_manager.request(
+                method, url, headers=headers, body=None if body is None else json.dumps(body).encode(),
+                timeout=urllib3.Timeout(connect=10, read=read), preload_content=False, retries=False, redirect=False,
+            )  # fmt: skip
+        except urllib3.exceptions.HTTPError as problem:
+            raise ClusterError(0, type(problem).__name__) from None
+
+
+def _message(data: bytes) -> str:
+    try:
+        return str(json.loads(data).get("message", ""))[:300]
+    except (ValueError, AttributeError):
+        return ""
+
+
+class Rollouts:
+    """The table of an environment's Rollouts, kept by a thread. `changed` is set when something did."""
+
+    def __init__(self, api: Api, namespace: str, environment: str, log: Callable[..., None]) -> None:
+        self._api, self._environment, self._log = api, environment, log
+        self._path = f"/apis/argoproj.io/v1alpha1/namespaces/{quote(namespace)}/rollouts"
+        self._runs = f"/apis/argoproj.io/v1alpha1/namespaces/{quote(namespace)}/analysisruns"
+        self._lock = threading.Lock()
+        self._table: dict[str, Object] = {}
+        self.changed = threading.Event()
+        self.listed: float | None = None
+        """When the last list was complete, by the monotonic clock."""
+
+    def all(self) -> list[Object]:
+        """Every Rollout as it was last seen."""
+        with self._lock:
+            return list(self._table.values())
+
+    def runs(self, rollout: Object) -> list[Object]:
+        """The AnalysisRuns of the version that a Rollout was asked for. Raises ClusterError."""
+        found: list[Object] = []
+        query = {"limit": str(PAGE)}
+        template = rollout.get("status", {}).get("currentPodHash")
+        if template:
+            query["labelSelector"] = f"rollouts-pod-template-hash={template}"
+        while True:
+            page = self._api.request(self._runs, query)
+            uid = rollout["metadata"]["uid"]
+            found += [run for run in page.get("items", ())
+                      if uid in [each.get("uid") for each in run["metadata"].get("ownerReferences", ())]]  # fmt: skip
+            query["continue"] = page["metadata"].get("continue", "")
+            if not query["continue"]:
+                return found
+
+    def follow(self, stop: threading.Event) -> None:
+        """Keep the table until `stop`. Never raises: what fails is told, and tried again."""
+        failures = 0
+        while not stop.is_set():
+            try:
+                version = self._list()
+                failures = 0
+                self._watch(version, stop)
+            except ClusterError as problem:
+                failures += 1
+                self._log("the Rollouts cannot be watched", level="warning", error=str(problem), status=problem.status)
+            except (ValueError, KeyError, TypeError) as problem:
+                failures += 1
+                self._log("the API server's answer is not understood", level="error", error=type(problem).__name__)
+            if failures:
+                stop.wait(random.uniform(0.5, 1) * min(30, 2**failures / 2))  # noqa: S311  spreads the load
+
+    def _selector(self) -> str:
+        return f"{labels.ENVIRONMENT}={self._environment}"
+
+    def _list(self) -> str:
+        table: dict[str, Object] = {}
+        query = {"limit": str(PAGE), "labelSelector": self._selector()}
+        while True:
+            page = self._api.request(self._path, query)
+            for rollout in page["items"]:
+                table[rollout["metadata"]["name"]] = slim(rollout)
+            query["continue"] = page["metadata"].get("continue", "")
+            if not query["continue"]:
+                break
+        with self._lock:
+            self._table = table
+        self.listed = time.monotonic()
+        self.changed.set()
+        return str(page["metadata"]["resourceVersion"])
+
+    def _watch(self, version: str, stop: threading.Event) -> None:
+        """Follow events; return when it is time to list again."""
+        until = time.monotonic() + RELIST_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311  spreads the load
+        while not stop.is_set() and time.monotonic() < until:
+            query = {
+                "watch": "1", "allowWatchBookmarks": "true", "resourceVersion": version,
+                "timeoutSeconds": str(SERVER_SECONDS), "labelSelector": self._selector(),
+            }  # fmt: skip
+            try:
+                for line in self._api.lines(self._path, query):
+                    event = json.loads(line)
+                    item = event["object"]
+                    if event["type"] == "ERROR":
+                        return  # 410 among others: list again
+                    version = str(item["metadata"]["resourceVersion"])
+                    self._take(event["type"], item)
+                    if stop.is_set() or time.monotonic() > until:
+                        return
+            except ClusterError as problem:
+                if problem.status:
+                    raise  # 410 among others: list again
+                return
+
+    def _take(self, kind: str, item: Object) -> None:
+        name = item["metadata"].get("name")
+        with self._lock:
+            if kind in ("ADDED", "MODIFIED"):
+                self._table[name] = slim(item)
+            elif kind == "DELETED":
+                self._table.pop(name, None)
+            else:
+                return
+        self.changed.set()

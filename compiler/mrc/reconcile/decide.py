@@ -1,0 +1,308 @@
+"""Failures to decisions. Pure: no clock, no network; all failures at once, so that a fleet that fails is seen as one.
+
+An aborted Rollout is always followed in git; what varies is the verdict. After the promotion a rollback moves traffic,
+and every gate must allow it.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from mrc.reconcile.failure import Failure
+from mrc.reconcile.state import ModelState, State
+from mrc.schema.incident import Verdict
+from mrc.schema.policy import Serve
+from mrc.schema.units import Duration, Positive
+
+FEWEST = 3
+"""Fewer distinct models than this that fail are never a failing environment."""
+MASS_WINDOW = timedelta(hours=1)
+BREAKER_WINDOW = timedelta(days=1)
+PATIENCE = timedelta(minutes=2)
+"""While Argo rolls a version out, its own analysis aborts faster than a commit; it has this long."""
+QUIET = timedelta(hours=1)
+"""Nobody is paged again for the same version within this time."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One thing that was looked at: the values seen, the limits, the times."""
+
+    name: str
+    passed: bool
+    saw: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is done about one failure. `nothing` leaves no record in git: it is the case already, or not yet due."""
+
+    failure: Failure
+    action: Literal["rollback", "page", "nothing"]
+    reasons: tuple[Gate, ...]
+    verdict: Verdict = "none"
+    before: Serve | None = None
+    after: Serve | None = None
+    held: bool = False
+    frozen: bool = False
+    """Whether the whole environment is held with it."""
+
+
+def decide(failures: Iterable[Failure], state: State, now: datetime) -> list[Decision]:
+    """One decision a failure, in an order that does not depend on theirs."""
+    ordered = sorted(set(failures), key=lambda one: (not one.aborted, one.kind != "request", one.onset, one.cause))
+    mass = _mass(ordered, state, now)
+    found: list[Decision] = []
+    moved: dict[str, str] = {}
+    for failure in ordered:
+        if failure.model in moved:
+            gate = Gate("once", False, f"{failure.model} is moved by {moved[failure.model]} already")
+            found.append(Decision(failure, "nothing", (gate,)))
+            continue
+        decision = _one(failure, state, now, mass)
+        if decision.action != "nothing":
+            moved[failure.model] = failure.incident
+        found.append(decision)
+    return found
+
+
+def targets(model: ModelState, failed: int, *, demands_validated: bool) -> list[int]:
+    """The versions that could serve instead, in the order in which they are tried: the fallback, then older ones."""
+    older = sorted((number for number in model.versions if number < failed), reverse=True)
+    fallback = [int(model.serve.fallback)] if model.serve.fallback is not None else []
+    allowed = [
+        number
+        for number in dict.fromkeys([*fallback, *older])
+        if number != failed and number in model.versions and number not in model.rejected
+    ]
+    return [number for number in allowed if number in model.validated] if demands_validated else allowed
+
+
+def _one(failure: Failure, state: State, now: datetime, mass: Gate) -> Decision:
+    model = state.models.get(failure.model)
+    if model is None:
+        gate = Gate("git", False, f"{failure.model} does not serve in {state.environment}, or cannot be read")
+        return Decision(failure, "nothing", (gate,))
+    known = _known(failure, model, now)
+    if known is not None:
+        return Decision(failure, "nothing", (known,), before=model.serve)
+    serving = int(model.serve.version)
+    if serving != failure.version:
+        saw = f"git names version {serving}; {failure.version} is what failed"
+        return Decision(failure, "nothing", (Gate("git", False, saw),), before=model.serve)
+    reasons = [Gate("git", True, f"git names version {serving}")]
+    if failure.aborted:
+        return _follow(failure, model, state, now, mass, reasons)
+    if failure.kind == "request":
+        return _request(failure, model, state, reasons)
+    return _gated(failure, model, state, now, mass, reasons)
+
+
+def _known(failure: Failure, model: ModelState, now: datetime) -> Gate | None:
+    for incident in model.incidents:
+        if incident.metadata.id == failure.incident:
+            return Gate("once", False, f"it is incident {failure.incident}, which git has")
+        paged = incident.spec.action == "page" and int(incident.spec.cause.version) == failure.version
+        if failure.kind == "alert" and paged and now - incident.spec.times.decided < QUIET:
+            return Gate("once", False, f"people were paged for version {failure.version} by {incident.metadata.id}")
+    return None
+
+
+def _follow(
+    failure: Failure, model: ModelState, state: State, now: datetime, mass: Gate, reasons: list[Gate]
+) -> Decision:
+    """The traffic is back on stable: git must say so, or the next edit starts the bad version again."""
+    healthy = _healthy(state)
+    reasons += [healthy, mass]
+    if failure.kind == "abort":
+        verdict: Verdict = "none"
+        reasons.append(Gate("verdict", True, "a person aborted: nothing is held against the version"))
+    elif failure.blamed and healthy.passed and mass.passed:
+        verdict = "rejected"
+        reasons.append(Gate("verdict", True, "the analysis found it worse, and the environment was healthy"))
+    else:
+        verdict = "mayRetry"
+        why = "the analysis could not tell" if not failure.blamed else "the environment may be to blame"
+        reasons.append(Gate("verdict", True, f"{why}: the version may be tried again"))
+    return _moved(failure, model, state, now, mass, reasons, verdict)
+
+
+def _gated(
+    failure: Failure, model: ModelState, state: State, now: datetime, mass: Gate, reasons: list[Gate]
+) -> Decision:
+    running = state.running.get(failure.model)
+    age = now - failure.onset
+    if running is not None and running.phase in ("progressing", "paused") and age < PATIENCE:
+        saw = f"Argo is rolling version {running.version} out, and its analysis has {_words(PATIENCE)} to abort"
+        return Decision(failure, "nothing", (*reasons, Gate("rollout", False, saw)), before=model.serve)
+    reasons += [
+        _unheld(model, state),
+        Gate("age", age <= _delta(state.settings.oldest),
+             f"it began {_words(age)} ago; the limit is {state.settings.oldest}"),
+        _cooldown(model, state, now),
+        _forward(model),
+        mass,
+        _healthy(state),
+    ]  # fmt: skip
+    if not all(gate.passed for gate in reasons):
+        return _paged(failure, model, reasons, mass)
+    return _moved(failure, model, state, now, mass, reasons, "rejected")
+
+
+def _request(failure: Failure, model: ModelState, state: State, reasons: list[Gate]) -> Decision:
+    reasons.append(Gate("person", True, f"{failure.by} asked for it: {failure.message}"))
+    order = targets(model, failure.version, demands_validated=state.demands_validated)
+    wanted = [failure.target] if failure.target is not None else order
+    target = next((number for number in wanted if number in order and (model.name, number) not in state.unfit), None)
+    if target is None:
+        reasons.append(_no_target(model, failure, state, wanted))
+        return Decision(failure, "page", tuple(reasons), before=model.serve)
+    reasons.append(Gate("target", True, _chosen(model, target)))
+    after = _serve(target, order)
+    return Decision(failure, "rollback", tuple(reasons), "rejected", model.serve, after, held=model.hold is not None)
+
+
+def _moved(
+    failure: Failure, model: ModelState, state: State, now: datetime, mass: Gate, reasons: list[Gate], verdict: Verdict
+) -> Decision:
+    order = targets(model, failure.version, demands_validated=state.demands_validated)
+    fit = [number for number in order if (model.name, number) not in state.unfit]
+    if not fit:
+        reasons.append(_no_target(model, failure, state, order))
+        return _paged(failure, model, reasons, mass)
+    target = fit[0]
+    breaker, spent = _breaker(model, state, now)
+    if spent and failure.kind != "abort":
+        trusted = [number for number in fit if number in model.validated]
+        target = max(trusted) if trusted else target
+    reasons.append(Gate("target", True, _chosen(model, target)))
+    if not failure.aborted:
+        both = [
+            f"{name} {state.worse[model.name, name, target]}"
+            for name, _ in failure.evidence
+            if (model.name, name, target) in state.worse
+        ]
+        saw = f"version {target} is worse too: {'; '.join(both)}" if both else f"version {target} is not seen as worse"
+        reasons.append(Gate("both", not both, saw))
+        if both:
+            return _paged(failure, model, reasons, mass)
+    reasons.append(breaker)
+    held = (spent and failure.kind != "abort") or model.hold is not None
+    return Decision(
+        failure, "rollback", tuple(reasons), verdict, model.serve, _serve(target, order), held, frozen=not mass.passed
+    )
+
+
+def _paged(failure: Failure, model: ModelState, reasons: list[Gate], mass: Gate) -> Decision:
+    return Decision(failure, "page", tuple(reasons), before=model.serve, frozen=not mass.passed)
+
+
+def _serve(target: int, order: list[int]) -> Serve:
+    fallback = next((number for number in order if number < target), None)
+    return Serve(version=Positive(target), fallback=Positive(fallback) if fallback is not None else None)
+
+
+def _chosen(model: ModelState, target: int) -> str:
+    fallback = model.serve.fallback
+    which = "the fallback" if fallback is not None and target == fallback else "the newest that is left"
+    return f"version {target}, {which}"
+
+
+def _no_target(model: ModelState, failure: Failure, state: State, tried: Iterable[int]) -> Gate:
+    parts = [
+        f"{number}: {state.unfit.get((model.name, number)) or _why_not(model, number, failure, state)}"
+        for number in tried
+    ]
+    rejected = [str(number) for number in sorted(model.rejected) if str(number) not in parts]
+    saw = "; ".join(parts) if parts else "there is no older version that may serve"
+    if rejected:
+        saw += f" (rejected: {', '.join(rejected)})"
+    return Gate("target", False, saw)
+
+
+def _why_not(model: ModelState, number: int, failure: Failure, state: State) -> str:
+    if number not in model.versions:
+        return "does not exist"
+    if number in model.rejected:
+        return f"was rejected in {state.environment}"
+    if state.demands_validated and number not in model.validated:
+        return "is not validated"
+    return "is not older than what failed" if number >= failure.version else "cannot serve"
+
+
+def _unheld(model: ModelState, state: State) -> Gate:
+    hold = model.hold or state.hold
+    if hold is None:
+        return Gate("hold", True, "it is not held")
+    what = model.name if model.hold is not None else state.environment
+    return Gate("hold", False, f"{what} is held since {hold.spec.at} by {hold.spec.by}: {hold.spec.reason}")
+
+
+def _cooldown(model: ModelState, state: State, now: datetime) -> Gate:
+    limit = state.settings.cooldown
+    last = max((one.spec.times.decided for one in model.incidents if one.spec.action == "rollback"), default=None)
+    if last is None:
+        return Gate("cooldown", True, "it was never rolled back")
+    ago = now - last
+    return Gate("cooldown", ago >= _delta(limit), f"the last rollback was {_words(ago)} ago; the limit is {limit}")
+
+
+def _forward(model: ModelState) -> Gate:
+    """Never a rollback of a rollback: if the way back was wrong as well, it is not about the version."""
+    moves = [one for one in model.incidents if one.automatic and one.spec.after is not None]
+    last = moves[-1] if moves else None
+    if last is not None and last.spec.after is not None and last.spec.after.version == model.serve.version:
+        saw = f"version {int(model.serve.version)} is what {last.metadata.id} went back to"
+        return Gate("forward", False, saw)
+    return Gate("forward", True, "it was promoted, not gone back to")
+
+
+def _healthy(state: State) -> Gate:
+    saw = "; ".join(state.unhealthy) or "Prometheus answers, and every check holds"
+    return Gate("environment", not state.unhealthy, saw)
+
+
+def _breaker(model: ModelState, state: State, now: datetime) -> tuple[Gate, bool]:
+    """Whether this rollback is the one after which the model is held."""
+    since = max(at for at in (now - BREAKER_WINDOW, model.cleared) if at is not None)
+    before = [one for one in model.incidents if one.automatic and one.spec.times.decided > since]
+    count, limit = len(before) + 1, int(state.settings.breaker)
+    saw = f"rollback {count} within {_words(BREAKER_WINDOW)}; at {limit} the model is held"
+    return Gate("breaker", True, saw), count >= limit
+
+
+def _mass(failures: Iterable[Failure], state: State, now: datetime) -> Gate:
+    """Distinct models: the ones that fail now, and those with an incident within the window."""
+    now_failing = {one.model for one in failures if one.kind not in ("request", "abort") and _current(one, state, now)}
+    before = {name for name, at in state.failing.items() if now - at < MASS_WINDOW}
+    count = len(now_failing | before)
+    limit = max(FEWEST, math.ceil(state.settings.mass * state.total))
+    saw = f"{count} of {state.total} models failed within {_words(MASS_WINDOW)}; the limit is {limit}"
+    return Gate("mass", count < limit, saw)
+
+
+def _current(failure: Failure, state: State, now: datetime) -> bool:
+    """Whether it is about what serves, and recent: an old failure says nothing of this hour."""
+    model = state.models.get(failure.model)
+    return model is not None and model.serve.version == failure.version and now - failure.onset < MASS_WINDOW
+
+
+def _delta(duration: Duration) -> timedelta:
+    return timedelta(milliseconds=int(duration))
+
+
+def _words(delta: timedelta) -> str:
+    """A length of time in the two largest units that say something."""
+    seconds = max(0, round(delta.total_seconds()))
+    if seconds < 60:
+        return f"{seconds}s"
+    parts = [(seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "m"), (seconds % 60, "s")]
+    return "".join(f"{count}{unit}" for count, unit in [part for part in parts if part[0]][:2])
+
+
+def settled(decision: Decision, why: str) -> Decision:
+    """The same failure, handed over to people: what was decided could not be written."""
+    gate = Gate("check", False, why)
+    return replace(decision, action="page", verdict="none", after=None, held=False, reasons=(*decision.reasons, gate))

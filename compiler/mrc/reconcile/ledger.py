@@ -1,0 +1,141 @@
+"""One commit on a bare repository, pushed as a compare-and-swap. What was not pushed did not happen.
+
+A crash at any instant leaves objects that nothing names; the next run fetches, and decides again.
+"""
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from mrc.reconcile.git import REMOTE_SECONDS, Git, GitError
+from mrc.reconcile.gittree import GitTree
+
+_PATH = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[a-zA-Z0-9_.-]+(?:/[a-zA-Z0-9_.-]+)*")
+# A race: somebody else's push came first. What is not listed here is final.
+_RACES = ("fetch first", "non-fast-forward", "cannot lock ref", "incorrect old value", "failed to update ref",
+          "stale info", "reference already exists")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """How a push ended: `raced` is tried again on the new tip, `refused` never, `unreachable` later."""
+
+    state: Literal["done", "raced", "refused", "unreachable"]
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who commits, and with what SSH key it is signed."""
+
+    name: str = "mrc"
+    email: str = "mrc@localhost"
+    signing_key: Path | None = None
+
+
+class Ledger:
+    """A branch of a remote."""
+
+    def __init__(self, git: Git, url: str, branch: str, identity: Identity, *, seconds: float = REMOTE_SECONDS) -> None:
+        self.git, self.url, self.branch, self.identity = git, url, branch, identity
+        self._seconds = seconds
+
+    def fetch(self) -> str:
+        """The commit at the tip of the branch. Raises GitError."""
+        own = f"refs/remotes/origin/{self.branch}"
+        self.git.run(
+            "fetch", "--quiet", "--no-tags", "--depth=1", "--no-write-fetch-head", "--no-recurse-submodules", "--force",
+            "--", self.url, f"refs/heads/{self.branch}:{own}", seconds=self._seconds,
+        )  # fmt: skip
+        return self.git.run("rev-parse", "--verify", "--end-of-options", f"{own}^{{commit}}").strip()
+
+    def tree(self, commit: str) -> GitTree:
+        """The files of a commit."""
+        return GitTree(self.git.repo, commit)
+
+    def commit(self, parent: str, edits: Mapping[str, bytes | None], message: str, when: datetime) -> str | None:
+        """A commit on `parent` with the files changed; None when nothing would change.
+
+        The same arguments give the same commit, signed or not.
+        """
+        for path in edits:
+            if not _PATH.fullmatch(path):
+                raise ValueError(f"{path!r} is no path that mrc writes")
+        with tempfile.TemporaryDirectory(prefix="mrc-index-") as folder:
+            tree = self._write(parent, edits, Path(folder))
+            if tree == self.git.run("rev-parse", "--verify", f"{parent}^{{tree}}").strip():
+                return None
+            return self._commit(parent, tree, message, when, Path(folder))
+
+    def _write(self, parent: str, edits: Mapping[str, bytes | None], folder: Path) -> str:
+        wanted = [(path, data) for path, data in sorted(edits.items()) if data is not None]
+        listed = folder / "paths"
+        for number, (_, data) in enumerate(wanted):
+            (folder / str(number)).write_bytes(data)
+        listed.write_text("".join(f"{folder / str(number)}\n" for number in range(len(wanted))))
+        with listed.open("rb") as paths:
+            blobs = self.git.run("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=paths).split()
+        index = {"GIT_INDEX_FILE": str(folder / "index")}
+        self.git.run("read-tree", parent, env=index)
+        entries = [f"100644 {blob}\t{path}\0" for blob, (path, _) in zip(blobs, wanted, strict=True)]
+        entries += [f"0 {'0' * 40}\t{path}\0" for path, data in edits.items() if data is None]
+        info = folder / "info"
+        info.write_text("".join(entries))
+        with info.open("rb") as lines:
+            self.git.run("update-index", "-z", "--index-info", env=index, stdin=lines)
+        return self.git.run("write-tree", env=index).strip()
+
+    def _commit(self, parent: str, tree: str, message: str, when: datetime, folder: Path) -> str:
+        text = folder / "message"
+        text.write_text(message)
+        stamp = f"{int(when.timestamp())} +0000"
+        own = {
+            f"GIT_{role}_{what}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for what, value in (("NAME", self.identity.name), ("EMAIL", self.identity.email), ("DATE", stamp))
+        }
+        key = self.identity.signing_key
+        config = ["gpg.format=ssh", f"user.signingKey={key}"] if key is not None else []
+        sign = ["-S"] if key is not None else []
+        with text.open("rb") as said:
+            return self.git.run("commit-tree", tree, "-p", parent, *sign, env=own, stdin=said, config=config).strip()
+
+    def push(self, commit: str, branch: str | None = None, *, dry: bool = False) -> Pushed:
+        """Put the commit on the branch, if the branch is still where its parent is."""
+        refspec = f"{commit}:refs/heads/{branch or self.branch}"
+        options = ["--porcelain", "--no-verify", *(["--dry-run"] if dry else [])]
+        try:
+            _, out, error = self.git.told("push", *options, "--", self.url, refspec, seconds=self._seconds)
+        except GitError as problem:
+            return Pushed("unreachable", str(problem))
+        for line in out.splitlines():
+            flag, _, rest = line.partition("\t")
+            if flag in (" ", "=", "*", "+"):
+                return Pushed("done", rest)
+            if flag == "!":
+                raced = any(words in rest or words in error for words in _RACES)
+                return Pushed("raced" if raced else "refused", _said(rest, error))
+        return Pushed("unreachable", _said("", error) or "the remote did not answer")
+
+    def may_push(self) -> Pushed:
+        """Whether the remote would let mrc write: asked, without writing."""
+        return self.push(self.fetch(), "mrc/probe", dry=True)
+
+
+def _said(status: str, error: str) -> str:
+    told = [line.removeprefix("remote:").strip() for line in error.splitlines() if line.startswith("remote:")]
+    told = told or [line.strip() for line in error.splitlines() if line.startswith(("fatal:", "error:"))]
+    return "; ".join(part for part in (status.partition("\t")[2], *told) if part)[:500]
+
+
+def askpass(folder: Path, token: Path) -> dict[str, str]:
+    """Variables by which git reads an HTTPS token from a file when it is asked: it is in no argument and no log."""
+    script = folder / "askpass"
+    script.write_text('#!/bin/sh\ncase "$1" in Username*) echo mrc;; *) cat "$MRC_TOKEN_FILE";; esac\n')
+    script.chmod(0o700)
+    return {"GIT_ASKPASS": str(script), "MRC_TOKEN_FILE": os.fspath(token)}

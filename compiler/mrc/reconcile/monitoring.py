@@ -1,0 +1,120 @@
+"""Alertmanager and Prometheus over HTTP: alerts that fire, pages that are sent, questions that are asked."""
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+
+from mrc import labels
+from mrc.guardrail import LIMIT, VALUE, VERDICT
+from mrc.promql import selector
+
+LARGEST = 8 << 20  # bytes of an answer
+PAGED_FOR = timedelta(hours=4)
+"""How long a page stays, unless it is taken back."""
+
+
+class MonitoringError(Exception):
+    """A server did not answer, or not what it should; the text says which."""
+
+
+class Monitoring:
+    """The Prometheus of an environment, and its Alertmanager if it names one. Never through a proxy by chance."""
+
+    def __init__(self, prometheus: str, alertmanager: str | None, *, seconds: float = 5) -> None:
+        self.prometheus, self.alertmanager = prometheus.rstrip("/"), alertmanager.rstrip("/") if alertmanager else None
+        self._client = httpx.Client(timeout=seconds, follow_redirects=False)
+
+    def alerts(self) -> list[Mapping[str, Any]]:
+        """Active alerts that ask for a rollback; silenced and inhibited ones do not count. Raises MonitoringError."""
+        if self.alertmanager is None:
+            return []
+        query = {"active": "true", "silenced": "false", "inhibited": "false", "unprocessed": "false",
+                 "filter": f'{labels.ALERT_ACTION}="rollback"'}  # fmt: skip
+        found = self._json("GET", f"{self.alertmanager}/api/v2/alerts", params=query)
+        if not isinstance(found, list):
+            raise MonitoringError("Alertmanager did not answer with a list")
+        return [each for each in found if isinstance(each, dict)]
+
+    def page(self, alerts: Iterable[Mapping[str, Any]]) -> None:
+        """Send alerts to Alertmanager, which routes them. Raises MonitoringError."""
+        if self.alertmanager is not None:
+            self._json("POST", f"{self.alertmanager}/api/v2/alerts", json=list(alerts))
+
+    def value(self, expression: str) -> float | None:
+        """The first value of an expression; None where it has none. Raises MonitoringError."""
+        answer = self._json("GET", f"{self.prometheus}/api/v1/query", params={"query": expression})
+        try:
+            if answer["status"] != "success":
+                raise MonitoringError("Prometheus could not evaluate the query")
+            data = answer["data"]
+            result = [data["result"]] if data["resultType"] == "scalar" else [each["value"] for each in data["result"]]
+            return float(result[0][1]) if result else None
+        except (KeyError, TypeError, ValueError, IndexError):
+            raise MonitoringError("Prometheus answered with something else") from None
+
+    def problems(self, healthy: Mapping[str, str]) -> tuple[str, ...]:
+        """What is wrong with the environment, in words; a Prometheus that does not answer is one."""
+        found: list[str] = []
+        for name, expression in {"prometheus": "vector(1)", **healthy}.items():
+            try:
+                value = self.value(expression)
+            except MonitoringError as problem:
+                return (*found, f"Prometheus cannot be asked: {problem}")
+            if value is None or value == 0 or math.isnan(value):
+                shown = "has no value" if value is None else f"is {value:g}"
+                found.append(f"{name} {shown}: {expression}")
+        return tuple(found)
+
+    def worse(self, environment: str, model: str, guardrail: str, version: int) -> str | None:
+        """What a guardrail saw of a version that it finds worse; None where it does not. Raises MonitoringError."""
+        identity = {
+            labels.SERIES_ENVIRONMENT: environment, labels.SERIES_GUARDRAIL: guardrail, labels.SERIES_MODEL: model,
+            labels.SERIES_VERSION: str(version),
+        }  # fmt: skip
+        if self.value(selector(VERDICT, identity)) != 1:
+            return None
+        value, limit = self.value(selector(VALUE, identity)), self.value(selector(LIMIT, identity))
+        shown = ["unknown" if each is None else f"{each:g}" for each in (value, limit)]
+        return f"is {shown[0]}, the limit is {shown[1]}"
+
+    def any_worse(self, environment: str, model: str, version: int) -> list[str]:
+        """The guardrails that find a version worse. Raises MonitoringError."""
+        identity = {labels.SERIES_ENVIRONMENT: environment, labels.SERIES_MODEL: model,
+                    labels.SERIES_VERSION: str(version)}  # fmt: skip
+        query = f"{selector(VERDICT, identity)} == 1"
+        answer = self._json("GET", f"{self.prometheus}/api/v1/query", params={"query": query})
+        try:
+            return sorted(str(each["metric"].get(labels.SERIES_GUARDRAIL)) for each in answer["data"]["result"])
+        except (KeyError, TypeError, AttributeError):
+            raise MonitoringError("Prometheus answered with something else") from None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _json(self, method: str, url: str, **options: Any) -> Any:
+        try:
+            with self._client.stream(method, url, **options) as answer:
+                data = b""
+                for chunk in answer.iter_bytes():
+                    data += chunk
+                    if len(data) > LARGEST:
+                        raise MonitoringError(f"more than {LARGEST >> 20} MiB from {url}")
+                if answer.status_code >= 300:
+                    raise MonitoringError(f"HTTP status {answer.status_code} from {url}")
+                return httpx.Response(200, content=data).json() if data else None
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as problem:
+            raise MonitoringError(f"{type(problem).__name__} from {url}") from None
+
+
+def alert(name: str, own: Mapping[str, str], summary: str, description: str, now: datetime) -> dict[str, Any]:
+    """An alert of mrc itself, as Alertmanager takes it."""
+    return {
+        "labels": {"alertname": name, labels.ALERT_ACTION: "page", **own},
+        "annotations": {"summary": summary, "description": description},
+        "startsAt": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        "endsAt": f"{now + PAGED_FOR:%Y-%m-%dT%H:%M:%SZ}",
+    }

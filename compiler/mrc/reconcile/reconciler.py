@@ -1,0 +1,390 @@
+"""One pass: look, decide, commit, push; on a race, fetch and decide again. Everything with I/O is passed in."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from mrc import __version__
+from mrc.compile import analyse
+from mrc.load import load
+from mrc.reconcile import monitoring as watching
+from mrc.reconcile.change import Change, closed, compose
+from mrc.reconcile.decide import QUIET, Decision, decide, targets
+from mrc.reconcile.failure import Failure, Running
+from mrc.reconcile.git import GitError
+from mrc.reconcile.gittree import GitTree
+from mrc.reconcile.ledger import Ledger
+from mrc.reconcile.message import message
+from mrc.reconcile.monitoring import MonitoringError
+from mrc.reconcile.records import emit
+from mrc.reconcile.recovery import Progress, progress
+from mrc.reconcile.state import State
+from mrc.reconcile.survey import Survey, begun, count, incident, incident_path, survey
+from mrc.reconcile.telemetry import Telemetry
+from mrc.reconcile.verify import manifest, problem
+from mrc.schema import Environment, Incident
+from mrc.schema.repository import allows
+
+RACES = 10
+RECHECK_SECONDS = 10.0
+"""How long a failure that asks for nothing is not looked at again."""
+
+
+class Monitoring(Protocol):
+    """What is asked of Prometheus and Alertmanager."""
+
+    def problems(self, healthy: Mapping[str, str]) -> tuple[str, ...]: ...
+    def worse(self, environment: str, model: str, guardrail: str, version: int) -> str | None: ...
+    def any_worse(self, environment: str, model: str, version: int) -> list[str]: ...
+    def page(self, alerts: Iterable[Mapping[str, object]]) -> None: ...
+
+
+@dataclass
+class Seen:
+    """What the cluster and Alertmanager say now."""
+
+    failures: list[Failure] = field(default_factory=list)
+    running: dict[str, Running] = field(default_factory=dict)
+
+
+class RefusedError(Exception):
+    """The reconciler must not work on this tree; the message says why."""
+
+
+class Reconciler:
+    """The reconciler of one environment. What it keeps in memory saves work, and is never needed."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        environment: str,
+        monitoring: Monitoring,
+        telemetry: Telemetry,
+        clock: Callable[[], datetime],
+        pushed: Callable[[str], None] = lambda commit: None,
+    ) -> None:
+        self.ledger, self.environment, self.monitoring = ledger, environment, monitoring
+        self.telemetry, self.clock, self._after_push = telemetry, clock, pushed
+        self._open: dict[str, Progress] = {}
+        self._ended: set[str] = set()
+        self._detected: dict[str, datetime] = {}
+        self._quiet: dict[str, float] = {}
+        self._observed: set[str] = set()
+        self._tree: GitTree | None = None
+        self._fetched = float("-inf")
+
+    # What is read.
+
+    def start(self) -> Environment:
+        """Fetch, and take up what was begun. Raises GitError, RefusedError."""
+        tree = self._fetch()
+        environment = self._environment(tree)
+        again = [one for one in self._records(tree, self.clock() - QUIET) if _pages(one)]
+        self._page(again)
+        return environment
+
+    def _fetch(self) -> GitTree:
+        commit = self.ledger.fetch()
+        self._fetched = time.monotonic()
+        if self._tree is None or self._tree.commit != commit:
+            self._tree = self.ledger.tree(commit)
+            self._take_up(self._tree)
+        return self._tree
+
+    def _environment(self, tree: GitTree) -> Environment:
+        objects, _ = load(tree, [])
+        if objects.repository is None:
+            raise RefusedError("mrc.yaml cannot be read")
+        pin = objects.repository[1].spec.mrc
+        if not allows(pin, __version__):
+            raise RefusedError(f"mrc.yaml pins mrc {pin}, and this is mrc {__version__}")
+        if self.environment not in objects.environments:
+            raise RefusedError(f"environments/{self.environment}.yaml is not there, or cannot be read")
+        return objects.environments[self.environment][1]
+
+    def _take_up(self, tree: GitTree) -> None:
+        """Every incident of the tree that has no outcome yet."""
+        there = set()
+        for path in tree.files(f"incidents/{self.environment}"):
+            there.add(path)
+            if path in self._ended:
+                continue
+            found = incident(tree, path)
+            if found is None or found.spec.outcome is not None or found.spec.action == "page":
+                self._ended.add(path)
+                self._open.pop(path, None)
+            elif path not in self._open:
+                self._open[path] = Progress(found)
+        for path in [path for path in self._open if path not in there]:
+            del self._open[path]  # somebody removed the record: there is nothing left to end
+
+    def _records(self, tree: GitTree, since: datetime) -> list[Incident]:
+        paths = tree.files(f"incidents/{self.environment}")
+        recent = [path for path in paths if (at := begun(path)) is not None and at >= since - timedelta(hours=1)]
+        return [found for path in recent if (found := incident(tree, path)) is not None]
+
+    # What is done.
+
+    def step(self, seen: Seen) -> None:
+        """One pass over everything that is the case. Raises GitError when the remote does not answer, RefusedError."""
+        now, tick = self.clock(), time.monotonic()
+        self._note(seen)
+        for failure in seen.failures:
+            self._detected.setdefault(failure.cause, now)
+        due = [one for one in seen.failures if self._quiet.get(one.cause, 0) <= tick]
+        ended = self._progress(seen) if self._open else []
+        if not due and not ended and not (self._open and tick - self._fetched > RECHECK_SECONDS):
+            return
+        self._converge(due, seen)
+        current = {failure.cause for failure in seen.failures}
+        self._detected = {cause: at for cause, at in self._detected.items() if cause in current}
+        self._quiet = {cause: until for cause, until in self._quiet.items() if cause in current}
+
+    def _note(self, seen: Seen) -> None:
+        self.telemetry.clear("mrc_reconciler_failures")
+        for kind in ("analysis", "deadline", "abort", "alert"):
+            same = sum(failure.kind == kind for failure in seen.failures)
+            self.telemetry.set("mrc_reconciler_failures", same, kind=kind)
+        self.telemetry.set("mrc_reconciler_incidents_open", len(self._open))
+
+    def _converge(self, due: list[Failure], seen: Seen) -> None:
+        for _ in range(RACES):
+            tree = self._fetch()
+            environment = self._environment(tree)
+            now = self.clock()
+            ended = self._progress(seen)
+            decisions = self._decide(tree, environment, due, seen, now)
+            for decision in decisions:
+                if decision.action == "nothing":
+                    self._quiet[decision.failure.cause] = time.monotonic() + RECHECK_SECONDS
+            wanted = [one for one in decisions if one.action != "nothing"]
+            if not wanted and not ended:
+                return
+            if environment.spec.reconcile.mode == "observe":
+                self._observe(wanted)
+                return
+            if self._write(tree, wanted, ended, now):
+                return
+        self.telemetry.log("the branch moves faster than it can be written to", level="error", tries=RACES)
+
+    def _decide(
+        self, tree: GitTree, environment: Environment, due: list[Failure], seen: Seen, now: datetime
+    ) -> list[Decision]:
+        if not due:
+            return []
+        found = survey(tree, self.environment, {failure.model for failure in due})
+        if found is None:
+            raise RefusedError(f"environments/{self.environment}.yaml cannot be read")
+        decisions = decide(due, self._state(tree, found, due, seen, now), now)
+        for decision in decisions:
+            if decision.action != "nothing" or decision.failure.cause not in self._quiet:
+                self._tell(decision)
+        return decisions
+
+    def _state(self, tree: GitTree, found: Survey, due: list[Failure], seen: Seen, now: datetime) -> State:
+        settings = found.environment.spec.reconcile
+        state = State(
+            self.environment,
+            settings,
+            found.models,
+            count(tree, self.environment),
+            found.environment.spec.limits.validated,
+            self._failing(tree, now),
+            found.hold,
+            (),
+            {},
+            {},
+            seen.running,
+        )
+        # Where the answer is known already, nothing is asked: most failures are seen again and again.
+        first = decide(due, state, now)
+        moving = [one for one in first if one.action == "rollback"]
+        if not moving:
+            return state
+        unhealthy = self.monitoring.problems(settings.healthy)
+        worse: dict[tuple[str, str, int], str] = {}
+        unfit: dict[tuple[str, int], str] = {}
+        for decision in moving:
+            failure, model = decision.failure, found.models[decision.failure.model]
+            unfit |= self._unfit(tree, failure, state, settings.verify.seconds)
+            if failure.aborted or failure.kind == "request" or unhealthy:
+                continue
+            for number in targets(model, failure.version, demands_validated=state.demands_validated):
+                for name, _ in failure.evidence:
+                    if (saw := self._worse(failure.model, name, number)) is not None:
+                        worse[failure.model, name, number] = saw
+        return replace(state, unhealthy=unhealthy, worse=worse, unfit=unfit)
+
+    def _worse(self, model: str, guardrail: str, version: int) -> str | None:
+        try:
+            return self.monitoring.worse(self.environment, model, guardrail, version)
+        except MonitoringError as fault:
+            return f"cannot be asked: {fault}"
+
+    def _unfit(self, tree: GitTree, failure: Failure, state: State, seconds: float) -> dict[tuple[str, int], str]:
+        """The targets up to the first good one that are not what was promised."""
+        fleet = analyse(tree, [failure.model]).fleet
+        model = state.models[failure.model]
+        found: dict[tuple[str, int], str] = {}
+        for number in targets(model, failure.version, demands_validated=state.demands_validated):
+            promised = manifest(fleet, failure.model, self.environment, number)
+            if promised is None:
+                found[failure.model, number] = "cannot be rendered"
+                continue
+            fault = problem(promised, seconds, patient=failure.aborted)
+            if fault is None:
+                break
+            found[failure.model, number] = fault
+        return found
+
+    def _failing(self, tree: GitTree, now: datetime) -> dict[str, datetime]:
+        found: dict[str, datetime] = {}
+        for one in self._records(tree, now - timedelta(hours=1)):
+            if one.spec.cause.kind not in ("request", "abort"):
+                name, at = one.metadata.model, one.spec.times.decided
+                found[name] = max(found.get(name, at), at)
+        return found
+
+    def _progress(self, seen: Seen) -> list[Progress]:
+        """What became of the open incidents; those that end now."""
+        if self._tree is None:
+            return []
+        found = survey(self._tree, self.environment, {one.incident.metadata.model for one in self._open.values()})
+        if found is None:
+            return []
+        limit, now = found.environment.spec.reconcile.recover, self.clock()
+        for path, before in self._open.items():
+            model = before.incident.metadata.model
+            state, running = found.models.get(model), seen.running.get(model)
+            assert before.incident.spec.after is not None
+            worse: list[str] | None = None
+            if running is not None and running.phase == "stable":
+                try:
+                    version = int(before.incident.spec.after.version)
+                    worse = self.monitoring.any_worse(self.environment, model, version)
+                except MonitoringError:
+                    self.telemetry.count("mrc_reconciler_errors_total", what="prometheus")
+            serve = state.serve if state is not None else None
+            self._open[path] = progress(replace(before, outcome=None), serve, running, worse, limit, now)
+        return [one for one in self._open.values() if one.outcome is not None]
+
+    def _write(self, tree: GitTree, decisions: list[Decision], ended: list[Progress], now: datetime) -> bool:
+        """One commit for all of it, pushed. False: somebody was faster, decide again."""
+        detected = min((self._detected.get(one.failure.cause, now) for one in decisions), default=now)
+        change = compose(tree, self.environment, decisions, detected, now)
+        endings = _close(change, ended)
+        begin = time.monotonic()
+        said = message(self.environment, change.incidents)
+        commit = self.ledger.commit(tree.commit, change.edits, said, now)
+        if commit is None:
+            return True
+        pushed = self.ledger.push(commit)
+        self.telemetry.count("mrc_reconciler_pushes_total", state=pushed.state)
+        ids = [one.metadata.id for one in change.incidents]
+        if pushed.state == "raced":
+            self.telemetry.log("somebody pushed first; deciding again", incidents=ids, said=pushed.text)
+            return False
+        if pushed.state != "done":
+            self.telemetry.log(f"the push was {pushed.state}", level="error", incidents=ids, said=pushed.text)
+            if pushed.state == "refused":
+                self._page_refused(pushed.text, change)
+            raise GitError(1, f"the push was {pushed.state}: {pushed.text}")
+        took = time.monotonic() - begin
+        self.telemetry.set("mrc_reconciler_decided_to_pushed_seconds", took)
+        self.telemetry.log("pushed", commit=commit, incidents=ids, seconds=round(took, 3))
+        self._done(change, endings, commit)
+        return True
+
+    def _done(self, change: Change, endings: list[Incident], commit: str) -> None:
+        at = self.clock()
+        for one in endings:
+            assert one.spec.outcome is not None
+            self._open.pop(incident_path(one), None)
+            self._ended.add(incident_path(one))
+            self.telemetry.count("mrc_reconciler_incidents_closed_total", state=one.spec.outcome.state)
+            self.telemetry.log(
+                "incident closed", incident=one.metadata.id, model=one.metadata.model, state=one.spec.outcome.state,
+                saw=one.spec.outcome.message, times={name: str(at) for name, at in one.spec.times if at is not None},
+            )  # fmt: skip
+        for one in change.incidents:
+            if one.spec.outcome is None:
+                self._open[incident_path(one)] = Progress(one, pushed=at)
+        self._page([one for one in change.incidents if _pages(one)])
+        if any(one.spec.outcome is None for one in change.incidents):
+            self._after_push(commit)
+
+    # What is told.
+
+    def _tell(self, decision: Decision) -> None:
+        failure = decision.failure
+        self.telemetry.count("mrc_reconciler_decisions_total", action=decision.action, verdict=decision.verdict)
+        self.telemetry.log(
+            "decided", action=decision.action, model=failure.model, version=failure.version, incident=failure.incident,
+            cause=failure.cause, saw=failure.message, verdict=decision.verdict,
+            to=int(decision.after.version) if decision.after is not None else None, held=decision.held,
+            reasons=[f"{gate.name}: {'yes' if gate.passed else 'NO'}, {gate.saw}" for gate in decision.reasons],
+        )  # fmt: skip
+
+    def _observe(self, decisions: list[Decision]) -> None:
+        for decision in decisions:
+            if decision.failure.cause not in self._observed:
+                self._observed.add(decision.failure.cause)
+                self.telemetry.log(
+                    "observing only: nothing was written", incident=decision.failure.incident, would=decision.action
+                )
+            self._quiet[decision.failure.cause] = time.monotonic() + RECHECK_SECONDS
+
+    def _page(self, incidents: Iterable[Incident]) -> None:
+        pages = [_alert(one) for one in incidents]
+        if not pages:
+            return
+        try:
+            self.monitoring.page(pages)
+        except MonitoringError as fault:
+            self.telemetry.count("mrc_reconciler_errors_total", what="page")
+            self.telemetry.log("people could not be paged", level="error", error=str(fault))
+
+    def _page_refused(self, text: str, change: Change) -> None:
+        names = ", ".join(sorted({one.metadata.model for one in change.incidents}))
+        description = f"The remote refused the commit for {names}: {text}. Until it is let in, go back by hand."
+        summary = f"git refuses the reconciler of {self.environment}"
+        page = watching.alert("MrcPushRefused", {"environment": self.environment}, summary, description, self.clock())
+        try:
+            self.monitoring.page([page])
+        except MonitoringError:
+            self.telemetry.count("mrc_reconciler_errors_total", what="page")
+
+
+def _close(change: Change, ended: list[Progress]) -> list[Incident]:
+    """The endings, added to the change."""
+    found = []
+    for one in ended:
+        assert one.outcome is not None
+        record = closed(one.incident, one.outcome, one.times)
+        change.edits[incident_path(record)] = emit(record)
+        change.incidents.append(record)
+        found.append(record)
+    return found
+
+
+def _pages(found: Incident) -> bool:
+    spec = found.spec
+    return spec.action == "page" or (spec.outcome is not None and spec.outcome.state == "escalated")
+
+
+def _alert(found: Incident) -> dict[str, object]:
+    spec, metadata = found.spec, found.metadata
+    own = {"environment": metadata.environment, "model": metadata.model, "incident": metadata.id}
+    where = f"{metadata.model} in {metadata.environment}"
+    assert spec.outcome is not None
+    if spec.action == "page":
+        summary = f"{where}: version {int(spec.cause.version)} failed, and nothing was rolled back"
+    else:
+        assert spec.after is not None
+        summary = f"{where}: going back to version {int(spec.after.version)} did not help in time"
+    failed = "; ".join(f"{each.gate}: {each.saw}" for each in spec.reasons if not each.passed)
+    text = f"{spec.cause.message}. {spec.outcome.message}. {failed}".strip()
+    text += f" Going back by hand: mrc rollback {metadata.model} -e {metadata.environment} --reason TEXT."
+    return watching.alert("MrcNeedsAPerson", own, summary, text, spec.outcome.at)

@@ -1,0 +1,110 @@
+"""The loop around a reconciler: what is watched wakes it, what fails is told and tried again."""
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+from mrc.reconcile.cluster import Api, ClusterError, Rollouts
+from mrc.reconcile.failure import Failure
+from mrc.reconcile.git import GitError
+from mrc.reconcile.ledger import Ledger
+from mrc.reconcile.monitoring import Monitoring, MonitoringError
+from mrc.reconcile.reconciler import Reconciler, RefusedError, Seen
+from mrc.reconcile.signals import aborted, alerts, running
+from mrc.reconcile.telemetry import Telemetry
+from mrc.schema import Environment
+
+PATIENCE_SECONDS = 120.0
+"""How long the loop may take for one round before /healthz says that it is stuck."""
+
+
+class Service:
+    """One environment's reconciler, with everything that it asks."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        environment: str,
+        api: Api,
+        telemetry: Telemetry,
+        clock: Callable[[], datetime],
+        every: float,
+    ) -> None:
+        self._ledger, self._name, self._api = ledger, environment, api
+        self._telemetry, self._clock, self._every = telemetry, clock, every
+        self._beat = time.monotonic()
+
+    def problem(self, now: float) -> str | None:
+        """What is wrong with the process itself; a remote that does not answer is not."""
+        silent = now - self._beat
+        return f"the loop has not come round for {silent:.0f} s" if silent > PATIENCE_SECONDS else None
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop`. Raises GitError and RefusedError when it cannot even begin."""
+        reconciler, environment = self._begin()
+        spec = environment.spec
+        monitoring = Monitoring(spec.prometheus.address, spec.reconcile.alertmanager)
+        reconciler.monitoring = monitoring
+        rollouts = Rollouts(self._api, spec.namespace, self._name, self._telemetry.log)
+        threading.Thread(target=rollouts.follow, args=(stop,), daemon=True).start()
+        self._telemetry.log("watching", environment=self._name, namespace=spec.namespace, mode=spec.reconcile.mode)
+        failures = 0
+        try:
+            while not stop.is_set():
+                self._beat = time.monotonic()
+                rollouts.changed.wait(self._every)
+                rollouts.changed.clear()
+                if stop.is_set() or rollouts.listed is None:
+                    continue
+                try:
+                    reconciler.step(self._look(rollouts, monitoring))
+                    self._telemetry.set("mrc_reconciler_last_success_timestamp_seconds", self._clock().timestamp())
+                    failures = 0
+                except (GitError, RefusedError) as fault:
+                    failures += 1
+                    self._telemetry.count("mrc_reconciler_errors_total", what="git")
+                    self._telemetry.log("git could not be asked or written to", level="error", error=str(fault))
+                    stop.wait(min(30, 2**failures / 4))
+        finally:
+            monitoring.close()
+
+    def _begin(self) -> tuple[Reconciler, Environment]:
+        """The rights that will be needed are proved before anything fails."""
+        unknown = Monitoring("http://127.0.0.1:9", None)
+        reconciler = Reconciler(self._ledger, self._name, unknown, self._telemetry, self._clock)
+        environment = reconciler.start()
+        if environment.spec.reconcile.mode == "commit":
+            asked = self._ledger.may_push()
+            if asked.state != "done":
+                raise RefusedError(f"the remote would not let mrc push: {asked.text}")
+        return reconciler, environment
+
+    def _look(self, rollouts: Rollouts, monitoring: Monitoring) -> Seen:
+        seen = Seen()
+        table = rollouts.all()
+        self._telemetry.set("mrc_reconciler_rollouts", len(table))
+        for rollout in table:
+            found = running(rollout, self._name)
+            if found is None:
+                continue
+            seen.running[found.model] = found
+            if found.phase == "aborted" and (failure := self._aborted(rollouts, rollout)) is not None:
+                seen.failures.append(failure)
+        try:
+            seen.failures += alerts(monitoring.alerts(), self._name)
+        except MonitoringError as fault:
+            self._telemetry.count("mrc_reconciler_errors_total", what="alertmanager")
+            self._telemetry.log("Alertmanager cannot be asked", level="warning", error=str(fault))
+        return seen
+
+    def _aborted(self, rollouts: Rollouts, rollout: object) -> Failure | None:
+        look = partial(aborted, rollout, environment=self._name, now=self._clock())  # type: ignore[arg-type]
+        try:
+            return look(rollouts.runs(rollout))  # type: ignore[arg-type]
+        except ClusterError as fault:
+            # Git must follow all the same; without its runs nobody can blame the version.
+            self._telemetry.count("mrc_reconciler_errors_total", what="kubernetes")
+            self._telemetry.log("the AnalysisRuns cannot be read", level="warning", error=str(fault))
+            return None

@@ -1,0 +1,180 @@
+"""Kubernetes objects and Alertmanager's answer to failures. Pure; what comes from outside is hostile until it matches.
+
+Level-triggered: each function tells what is the case, however often it is asked.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from mrc import labels
+from mrc.reconcile.failure import Failure, Running
+
+_NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,38}[a-z0-9])?")
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+_LONGEST = 500  # characters of a message
+# Argo's words in the condition Progressing, reason RolloutAborted; none of them means that a person aborted.
+_ANALYSED = ("Step-based", "Background analysis", "Blue/green", "post-promotion analysis", "Experiment analysis",
+             "Step Plugin", "Metric ")  # fmt: skip
+_DEADLINE = "has timed out progressing"
+_RUN_LABEL = "rollouts-pod-template-hash"
+
+Object = Mapping[str, Any]
+
+
+def slim(rollout: Object) -> dict[str, Any]:
+    """The few fields of a Rollout that are read: what a table of 10,000 of them holds."""
+    metadata, status = rollout.get("metadata", {}), rollout.get("status", {})
+    template = rollout.get("spec", {}).get("template", {}).get("metadata", {}).get("labels", {})
+    aborted = [each for each in status.get("conditions", ()) if each.get("reason") == "RolloutAborted"]
+    return {
+        "metadata": {
+            "name": metadata.get("name"), "namespace": metadata.get("namespace"), "uid": metadata.get("uid"),
+            "generation": metadata.get("generation"),
+            "labels": {key: value for key, value in metadata.get("labels", {}).items() if key in _READ},
+        },
+        "spec": {"template": {"metadata": {"labels": {labels.VERSION: template.get(labels.VERSION)}}}},
+        "status": {key: status[key] for key in _STATUS if key in status}
+        | ({"conditions": aborted} if aborted else {}),
+    }  # fmt: skip
+
+
+_READ = (labels.MODEL, labels.ENVIRONMENT)
+_STATUS = (
+    "observedGeneration",
+    "abort",
+    "abortedAt",
+    "phase",
+    "message",
+    "stableRS",
+    "currentPodHash",
+    "pauseConditions",
+)
+
+
+def running(rollout: Object, environment: str) -> Running | None:
+    """What a Rollout of this environment does; None when it is not mrc's, or not of this environment."""
+    metadata, status = rollout.get("metadata", {}), rollout.get("status", {})
+    model, version = _identity(rollout, environment)
+    if model is None or version is None:
+        return None
+    # Argo writes it as a string; until it has seen the newest spec, the status speaks of another one.
+    if str(status.get("observedGeneration")) != str(metadata.get("generation")):
+        return Running(model, version, "unknown")
+    if status.get("abort"):
+        return Running(model, version, "aborted", _time(status.get("abortedAt")))
+    stable = status.get("phase") == "Healthy" and status.get("stableRS") == status.get("currentPodHash")
+    paused = bool(status.get("pauseConditions"))
+    return Running(model, version, "stable" if stable else "paused" if paused else "progressing")
+
+
+def _identity(rollout: Object, environment: str) -> tuple[str | None, int | None]:
+    own = rollout.get("metadata", {}).get("labels", {}) or {}
+    template = rollout.get("spec", {}).get("template", {}).get("metadata", {}).get("labels", {}) or {}
+    model, version = str(own.get(labels.MODEL)), str(template.get(labels.VERSION))
+    if own.get(labels.ENVIRONMENT) != environment or not _NAME.fullmatch(model) or not _NUMBER.fullmatch(version):
+        return None, None
+    return model, int(version)
+
+
+def aborted(rollout: Object, runs: Iterable[Object], environment: str, now: datetime) -> Failure | None:
+    """The failure of an aborted Rollout; None while it is not aborted, or its status is of another spec."""
+    found = running(rollout, environment)
+    if found is None or found.phase != "aborted":
+        return None
+    metadata, status = rollout["metadata"], rollout["status"]
+    onset = found.since or now
+    message = _abort_message(status)
+    common: dict[str, Any] = {"model": found.model, "version": found.version, "onset": onset}
+    failed = [run for run in runs if _of(run, metadata.get("uid"), status.get("currentPodHash"))]
+    failed = [run for run in failed if run.get("status", {}).get("phase") in ("Failed", "Error")]
+    if failed:
+        # A run that Failed tells of the model; one in Error could not ask.
+        failed.sort(key=lambda run: (run["status"]["phase"] != "Failed", str(run["metadata"].get("uid"))))
+        run = failed[0]
+        blamed = run["status"]["phase"] == "Failed"
+        return Failure(
+            f"analysisrun/{run['metadata']['uid']}", "analysis",
+            message=_line(run["status"].get("message") or message), blamed=blamed,
+            evidence=tuple(pair for each in failed for pair in _evidence(each)), **common,
+        )  # fmt: skip
+    cause = f"rollout/{metadata.get('uid')}/{status.get('abortedAt') or metadata.get('generation')}"
+    if _DEADLINE in message:
+        return Failure(cause, "deadline", message=message, blamed=True, **common)
+    if any(words in message for words in _ANALYSED):
+        # The run is gone: nobody can tell any more whether it Failed or could not ask.
+        return Failure(cause, "analysis", message=message, blamed=False, **common)
+    return Failure(cause, "abort", message=message, blamed=False, **common)
+
+
+def _abort_message(status: Object) -> str:
+    texts = [
+        str(each.get("message", "")) for each in status.get("conditions", ()) if each.get("reason") == "RolloutAborted"
+    ]
+    return _line(texts[0] if texts else str(status.get("message") or "aborted"))
+
+
+def _of(run: Object, owner: object, template: object) -> bool:
+    metadata = run.get("metadata", {})
+    owners = [each.get("uid") for each in metadata.get("ownerReferences", ())]
+    return owner in owners and metadata.get("labels", {}).get(_RUN_LABEL, template) == template
+
+
+def _evidence(run: Object) -> list[tuple[str, str]]:
+    found = []
+    for result in run["status"].get("metricResults", ()):
+        phase = result.get("phase")
+        if phase not in ("Failed", "Error"):
+            continue
+        measured = [each for each in result.get("measurements", ()) if each.get("phase") == phase]
+        last = measured[-1] if measured else {}
+        said = str(last.get("value") or last.get("message") or result.get("message") or "no value")
+        counts = ", ".join(f"{result[key]} {key}" for key in ("failed", "error") if result.get(key))
+        found.append((_line(str(result.get("name"))), _line(f"{phase}: {said}" + (f" ({counts})" if counts else ""))))
+    return found
+
+
+def alerts(answer: Iterable[Object], environment: str) -> list[Failure]:
+    """The failures of Alertmanager's active alerts that ask for a rollback in this environment."""
+    found = []
+    for alert in answer:
+        own = alert.get("labels", {})
+        model, version = str(own.get(labels.SERIES_MODEL)), str(own.get(labels.SERIES_VERSION))
+        onset = _time(alert.get("startsAt"))
+        fits = (
+            own.get(labels.ALERT_ACTION) == "rollback"
+            and own.get(labels.SERIES_ENVIRONMENT) == environment
+            and alert.get("status", {}).get("state", "active") == "active"
+            and _NAME.fullmatch(model)
+            and _NUMBER.fullmatch(version)
+            and onset is not None
+        )
+        if not fits:
+            continue
+        assert onset is not None
+        guardrail = str(own.get(labels.SERIES_GUARDRAIL, ""))
+        text = alert.get("annotations", {})
+        found.append(
+            Failure(
+                f"alert/{_line(str(alert.get('fingerprint')))}/{alert.get('startsAt')}", "alert", model, int(version),
+                onset, _line(str(text.get("summary") or own.get("alertname") or "alert")), blamed=True,
+                evidence=((guardrail, _line(str(text.get("description") or "firing"))),) if guardrail else (),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _line(text: str) -> str:
+    """One line of printable text: nothing that could begin a line of its own in a message, a log or a file."""
+    shown = "".join(char if char.isprintable() else " " for char in text)
+    shown = " ".join(shown.split())
+    return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 3] + "..."
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return found.astimezone(UTC) if found.tzinfo is not None else None

@@ -1,0 +1,47 @@
+"""What decisions rest on, besides the failures: what git says, what the cluster and Prometheus say. Plain data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from mrc.reconcile.failure import Running
+from mrc.schema import Hold, Incident
+from mrc.schema.policy import Serve
+from mrc.schema.reconcile import Reconcile
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """One model in the environment, as the tree has it. `serve` is what serves: a hold goes before the policy."""
+
+    name: str
+    serve: Serve
+    versions: tuple[int, ...]
+    rejected: frozenset[int] = frozenset()
+    validated: frozenset[int] = frozenset()  # by a person
+    hold: Hold | None = None
+    incidents: tuple[Incident, ...] = ()  # oldest first
+    cleared: datetime | None = None  # when its last hold was
+
+
+@dataclass(frozen=True)
+class State:
+    """The environment at one commit. `models` are those that failed."""
+
+    environment: str
+    settings: Reconcile
+    models: Mapping[str, ModelState]
+    total: int
+    """How many models the environment has."""
+    demands_validated: bool = False
+    failing: Mapping[str, datetime] = field(default_factory=dict)
+    """Models with an incident, and when the last one began."""
+    hold: Hold | None = None
+    """The hold on the whole environment, if it is not cleared."""
+    unhealthy: tuple[str, ...] = ()
+    """What is wrong with the environment, in words."""
+    worse: Mapping[tuple[str, str, int], str] = field(default_factory=dict)
+    """Guardrails that are worse, by model, guardrail and version, with what was seen."""
+    unfit: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    """Versions whose files are not what was promised, by model and version."""
+    running: Mapping[str, Running] = field(default_factory=dict)

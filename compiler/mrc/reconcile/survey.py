@@ -1,0 +1,122 @@
+"""What a tree says about the models of one environment: what serves, verdicts, holds, incidents."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from mrc.diagnostics import Diagnostic
+from mrc.load import Objects, load
+from mrc.parse import parse
+from mrc.read import read
+from mrc.reconcile.state import ModelState
+from mrc.schema import Environment, Hold, Incident
+from mrc.schema.policy import Serve
+from mrc.tree import Tree, UnreadableError
+
+RECORDS = 50
+"""How many of the newest incidents of a model are read."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The environment and the models asked for; a model that cannot be read, or is not there, is left out."""
+
+    environment: Environment
+    models: dict[str, ModelState]
+    hold: Hold | None
+
+
+def survey(tree: Tree, environment: str, models: Iterable[str]) -> Survey | None:
+    """None when the environment's own file cannot be read."""
+    names = sorted(set(models))
+    objects, _ = load(tree, names)
+    found = objects.environments.get(environment)
+    if found is None:
+        return None
+    whole = objects.holds.get((environment, None))
+    hold = whole[1] if whole is not None and whole[1].spec.cleared is None else None
+    states = {name: state for name in names if (state := _model(tree, objects, environment, name)) is not None}
+    return Survey(found[1], states, hold)
+
+
+def _model(tree: Tree, objects: Objects, environment: str, name: str) -> ModelState | None:
+    model = objects.models.get(name)
+    if model is None or model.policy is None or environment not in model.policy[1].spec.environments:
+        return None
+    own, whole = objects.holds.get((environment, name)), objects.holds.get((environment, None))
+    pins = [pin for hold in (own, whole) if hold is not None and (pin := hold[1].serves(name)) is not None]
+    serve: Serve = pins[0] if pins else model.policy[1].spec.environments[environment].serve
+    verdicts = {number: verdict.spec for number, (_, verdict) in model.verdicts.items()}
+    return ModelState(
+        name,
+        serve,
+        tuple(sorted(model.versions)),
+        frozenset(number for number, found in verdicts.items() if environment in found.rejected),
+        frozenset(n for n, found in verdicts.items() if found.validated is not None and found.validated.by != "mrc"),
+        own[1] if own is not None and own[1].spec.cleared is None else None,
+        incidents(tree, environment, name),
+        own[1].spec.cleared.at if own is not None and own[1].spec.cleared is not None else None,
+    )
+
+
+def incidents(tree: Tree, environment: str, model: str) -> tuple[Incident, ...]:
+    """The newest incidents of a model, oldest first; one that cannot be read is left out."""
+    paths = [path for path in tree.files(f"incidents/{environment}/{model}") if path.endswith(".yaml")][-RECORDS:]
+    found = (incident(tree, path) for path in paths)
+    return tuple(one for one in found if one is not None)
+
+
+def incident(tree: Tree, path: str) -> Incident | None:
+    """One incident; None when it cannot be read, or is not what its path says."""
+    try:
+        document = read(path, tree.read(path))
+    except UnreadableError:
+        return None
+    parsed = document if isinstance(document, Diagnostic) else parse(document, "Incident")
+    if not isinstance(parsed, Incident):
+        return None
+    return parsed if incident_path(parsed) == path else None
+
+
+def incident_path(found: Incident) -> str:
+    """Where an incident stands."""
+    metadata = found.metadata
+    return f"incidents/{metadata.environment}/{metadata.model}/{metadata.id}.yaml"
+
+
+def begun(path: str) -> datetime | None:
+    """When the incident at this path began, by its name."""
+    name = path.rpartition("/")[2]
+    try:
+        return datetime.strptime(name[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def served(tree: Tree, environment: str) -> dict[str, Serve]:
+    """What serves of every model of the environment, by its policy alone; models that cannot be read are left out."""
+    found: dict[str, Serve] = {}
+    for path in tree.files("policies"):
+        if not path.endswith("/policy.yaml"):
+            continue
+        try:
+            document = read(path, tree.read(path))
+        except UnreadableError:
+            continue
+        if isinstance(document, Diagnostic):
+            continue
+        try:
+            written = document.data["spec"]["environments"][environment]["serve"]
+            found[path.split("/")[1]] = Serve.model_validate(written)
+        except (KeyError, TypeError, ValueError):
+            continue
+    return found
+
+
+def count(tree: Tree, environment: str) -> int:
+    """How many models the environment has, by what is rendered for it."""
+    try:
+        text = tree.read(f"rendered/{environment}/kustomization.yaml").decode()
+    except (UnreadableError, UnicodeDecodeError):
+        return 0
+    return sum(line.startswith("- ") for line in text.split("\n"))

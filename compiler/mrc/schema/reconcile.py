@@ -1,0 +1,62 @@
+"""How the reconciler of an environment decides; a block of the `Environment`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from mrc.schema.base import HttpUrl, Model, Name
+from mrc.schema.policy import PromQL
+from mrc.schema.units import Duration, Positive, Share
+
+
+class Reconcile(Model):
+    """How the reconciler of this environment decides, and what it may do."""
+
+    mode: Literal["observe", "commit"] = "observe"
+    """`observe` writes down what it would have done; `commit` pushes it to the branch.
+
+    Example: commit
+    """
+    alertmanager: HttpUrl | None = None
+    """The Alertmanager that is asked for alerts with `mrc_action="rollback"`, and that pages are sent to.
+
+    Example: http://alertmanager.monitoring:9093
+    """
+    cooldown: Duration = Field(default=Duration.parse("30m"), validate_default=False)
+    """After the promotion: how long after a rollback of a model no other one follows by itself.
+
+    Example: 30m
+    """
+    breaker: Positive = Positive(2)
+    """At how many rollbacks of a model within a day it is held, until a person clears it.
+
+    Example: 2
+    """
+    oldest: Duration = Field(default=Duration.parse("20m"), validate_default=False)
+    """After the promotion: a failure that began longer ago is left to people, who know of it.
+
+    Example: 20m
+    """
+    mass: Share = Field(default=Share.parse("10%"), validate_default=False)
+    """The share of the environment's models, and 3 at least, that may fail within an hour. When that many do, the
+    environment is held and people are paged: it is not the models.
+
+    Example: 10%
+    """
+    healthy: dict[Name, PromQL] = Field(default_factory=dict)
+    """What must hold of the environment before a version is blamed: expressions with a value other than 0. Prometheus
+    itself must answer, too.
+
+    Example: {nodes: "sum(kube_node_status_condition{condition='Ready',status='true'}) > 3"}
+    """
+    verify: Duration = Field(default=Duration.parse("5s"), validate_default=False)
+    """How long the files of a target may be read before it is chosen: that they exist and have their size in any case,
+    and their digest as far as the time goes. `0s` leaves it out.
+
+    Example: 5s
+    """
+    recover: Duration = Field(default=Duration.parse("10m"), validate_default=False)
+    """Within what time after a rollback the target must serve and be healthy; otherwise people are paged.
+
+    Example: 10m
+    """

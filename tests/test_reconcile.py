@@ -1,0 +1,66 @@
+"""From a failure to a pushed revert, on real git: what people find in the repository afterwards."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from conftest import mrc
+from mrc.reconcile import signals
+from reconciling import BEGIN, MODEL, alert, begin, git, rollout, run, seen, team
+
+POLICY = f"policies/{MODEL}/policy.yaml"
+
+
+def test_an_aborted_rollout_is_followed_by_one_commit(tmp_path: Path) -> None:
+    world = begin(tmp_path / "state", team(tmp_path))
+    before = world.team.show(POLICY)
+    world.reconciler.step(seen([rollout()], [run()]))
+
+    assert world.team.log()[:2] == ["Roll sentiment back to 12 in production", "Promote sentiment 13"]
+    after = world.team.show(POLICY)
+    changed = [pair for pair in zip(before.splitlines(), after.splitlines(), strict=True) if pair[0] != pair[1]]
+    assert changed == [
+        (
+            "      serve: {version: 13, fallback: 12} # a promotion or a rollback is this line",
+            "      serve: {version: 12, fallback: 11} # a promotion or a rollback is this line",
+        )
+    ]
+    files = git("diff", "--name-only", "main^", "main", cwd=world.team.remote).splitlines()
+    assert [path for path in files if not path.startswith("rendered/")] == [
+        "incidents/production/sentiment/20261120-090000-" + files[0][-13:-5] + ".yaml",
+        POLICY,
+        "policies/sentiment/verdicts/13.yaml",
+    ]
+    # What a reader of the repository finds is whole: it checks, and it is what mrc renders.
+    world.team.pull()
+    done = mrc("render", "--check", cwd=world.team.tree)
+    assert "MRC402" not in done.stderr, done.stderr
+
+    # Seen again, by this process or another one, it is the same incident.
+    world.reconciler.step(seen([rollout()], [run()]))
+    again = begin(tmp_path / "other", world.team)
+    again.reconciler.step(seen([rollout()], [run()]))
+    assert len(world.team.log()) == 2
+
+
+def test_the_incident_is_closed_when_the_target_serves(tmp_path: Path) -> None:
+    world = begin(tmp_path / "state", team(tmp_path))
+    world.reconciler.step(seen([rollout()], [run()]))
+    world.clock.pass_(seconds=5)
+    world.reconciler.step(seen([rollout(version=12, phase="progressing")]))
+    assert len(world.team.log()) == 2
+    world.clock.pass_(seconds=5)
+    world.reconciler.step(seen([rollout(version=12, phase="stable")]))
+    assert world.team.log()[0] == "Close the incident of sentiment in production: recovered"
+    (path,) = world.team.files("incidents")
+    record = world.team.show(path)
+    for line in ('synced: "2026-11-20T09:00:05Z"', 'routed: "2026-11-20T09:00:10Z"', "state: recovered"):
+        assert line in record, record
+
+
+def test_an_alert_after_the_promotion_brings_the_fallback_back(tmp_path: Path) -> None:
+    world = begin(tmp_path / "state", team(tmp_path))
+    failures = signals.alerts([alert()], "production")
+    world.reconciler.step(seen([rollout(phase="stable")], more=failures, now=BEGIN + timedelta(minutes=1)))
+    assert world.team.log()[0] == "Roll sentiment back to 12 in production"
