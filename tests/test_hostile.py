@@ -1,7 +1,10 @@
 """Hostile and broken trees through the command line: a diagnostic or a clear error, never a traceback or a hang."""
 
+import ctypes
 import io
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,15 +12,19 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import git
 import pytest
+import yaml
+from markdown_it import MarkdownIt
 
 import mrc.cli.check
 import mrc.cli.plan
 import mrc.cli.promote
 import mrc.cli.render
 import mrc.compile
+from judges import promtool
 from mrc.cli import run
 
 assert all((git, mrc))  # imported here, so that a fork need not
@@ -209,6 +216,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "a folder for an environment": (folder(ENVIRONMENT), "MRC001: it is a folder"),
     "policies as a file": (replaced_by_file("policies"), "MRC011"),
     "environments as a file": (replaced_by_file("environments"), "MRC011"),
+    "mrc.yaml as a link": (link("mrc.yaml", ENVIRONMENT), "MRC010: there is no mrc.yaml here"),
     "a pipe": (pipe(POLICY), "MRC001: it is a special file"),
     # PromQL
     "an expression that ends the rule": (
@@ -225,3 +233,203 @@ def test_a_broken_tree_is_an_error_that_says_what_to_do(tree: Path, name: str) -
     assert said in calm(forked("render", cwd=tree), 1)
     assert said.partition(":")[0] in calm(forked("check", "--format", "github", cwd=tree), 1)
     assert not [path for path in (tree / "rendered").rglob("*") if path.is_file()]
+
+
+# --- text that means something in a format, through every field that takes text ---
+
+SMUGGLED = [
+    "}}{{ 7 * 7 }}{% raw %}",
+    '") or vector(1) or label_replace(up, "a", "',
+    "'\"`$(id)`; rm -rf / #",
+    "--- !!python/object/apply:os.system [id]",
+    "a: b # c, [d]: {e}",
+    "</td><script>alert(1)</script> <!-- | x | -->",
+    "[text](https://evil.example.com) ![i](x) **b** `c` ``` ~~~ | # h",
+    "%0A::error::forged ::add-mask::x",
+    "{{ $value | query }} {{ define `x` }}",
+    "é \U0001f600 \u200b zero width",
+]
+
+
+def smuggle(root: Path, said: str) -> None:
+    """The text in every field that takes one line of any text."""
+    quoted = "'" + said.replace("'", "''") + "'"
+    environment = root / "environments/production.yaml"
+    old = environment.read_text()
+    assert "labels: {cluster: prod-eu-1}" in old
+    environment.write_text(old.replace("labels: {cluster: prod-eu-1}", f"labels: {{cluster: {quoted}}}"))
+    third = text(root, VERSION).replace("version: 2", "version: 3", 1)
+    (root / "policies/hello-model/versions/3.yaml").write_text(third)
+    verdict = root / "policies/hello-model/verdicts/3.yaml"
+    verdict.write_text(
+        "apiVersion: mrc.dev/v1alpha1\nkind: Verdict\nmetadata: {name: hello-model, version: 3}\nspec:\n"
+        f"  validated: {{by: {quoted}, at: 2026-09-04T09:12:00Z}}\n"
+        f"  rejected: {{staging: {{by: {quoted}, at: 2026-09-04T09:12:00Z, reason: {quoted}}}}}\n"
+    )
+    version = root / VERSION
+    old = version.read_text()
+    assert "          backend: onnxruntime\n" in old
+    parameters = f"          parameters: {{key: {{stringValue: {quoted}}}}}\n"
+    version.write_text(old.replace("          backend: onnxruntime\n", f"          backend: onnxruntime\n{parameters}"))
+
+
+def shape(root: Path) -> dict[str, object]:
+    """What is rendered, without its texts: the documents of each file, and the blocks of the pages."""
+    found: dict[str, object] = {}
+    for path in sorted((root / "rendered").rglob("*")):
+        if path.suffix == ".yaml":
+            found[path.name] = [outline(item) for item in yaml.safe_load_all(path.read_text())]
+        elif path.suffix == ".md":
+            tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(path.read_text())
+            children = [child.type for token in tokens for child in token.children or [] if "text" not in child.type]
+            found[path.name] = [token.type for token in tokens], children
+    return found
+
+
+def outline(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {re.sub(r"[0-9a-f]{8,}", "", key): outline(value) for key, value in data.items()}
+    return [outline(value) for value in data] if isinstance(data, list) else type(data).__name__
+
+
+@pytest.mark.parametrize("said", SMUGGLED)
+def test_text_stays_text_in_everything_that_is_rendered(tree: Path, tmp_path: Path, said: str) -> None:
+    plain = Path(shutil.copytree(tree, tmp_path / "plain"))
+    smuggle(plain, "plain text")
+    smuggle(tree, said)
+    for root in (plain, tree):
+        calm(forked("render", cwd=root), 0)
+    assert shape(tree) == shape(plain)
+    rules = sorted((tree / "rendered").glob("*/*/rules.yaml"))
+    assert promtool.check_rules(rules) == []
+    for path in (tree / "rendered/production").rglob("rules.yaml"):
+        labels = [rule["labels"] for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
+        assert {expanded(one["cluster"]) for one in labels if "cluster" in one} == {said}
+
+
+def expanded(template: str) -> str:
+    """As Prometheus expands a label whose template holds nothing but quoted text."""
+    return re.sub(r'\{\{ ?"((?:[^"\\]|\\.)*)" ?\}\}', lambda match: json.loads(f'"{match[1]}"'), template)
+
+
+# --- the machine ---
+
+
+def run_limited(root: Path, *arguments: str, limit: Callable[[], object]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from mrc.cli import run; run()", *arguments]
+    return subprocess.run(
+        command, cwd=root, capture_output=True, text=True, timeout=120, check=False, preexec_fn=lambda: limit()
+    )
+
+
+def without_rights() -> None:
+    """Give up what lets root read and write everything, so that modes count; for others there is nothing to do."""
+    if os.geteuid() == 0:
+        libc = ctypes.CDLL(None, use_errno=True)
+        for capability in (1, 2, 3):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER
+            if libc.prctl(24, capability, 0, 0, 0):  # PR_CAPBSET_DROP
+                raise OSError(ctypes.get_errno(), "prctl")
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (POLICY, "policy.yaml: error MRC001: it cannot be read: Permission denied"),
+        ("policies/hello-model/versions", "versions: error MRC001: it is unreadable: Permission denied"),
+        ("policies", "policies: error MRC001: it is unreadable: Permission denied"),
+        ("environments", "environments: error MRC001: it is unreadable: Permission denied"),
+        (ENVIRONMENT, "staging.yaml: error MRC001: it cannot be read: Permission denied"),
+        ("mrc.yaml", "mrc.yaml: error MRC001: it cannot be read: Permission denied"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["check", "render"])
+def test_what_may_not_be_read_is_said(tree: Path, path: str, said: str, verb: str) -> None:
+    (tree / path).chmod(0)
+    try:
+        done = run_limited(tree, verb, limit=without_rights)
+    finally:
+        (tree / path).chmod(0o755)
+    assert said in calm(done, 1)
+
+
+def test_a_tree_that_may_not_be_written_is_said_and_left_alone(tree: Path) -> None:
+    folders = [tree]
+    tree.chmod(0o555)
+    said = calm(run_limited(tree, "render", limit=without_rights), 2)
+    assert "cannot write: Permission denied; the tree is as it was" in said
+    tree.chmod(0o755)
+    calm(forked("render", cwd=tree), 0)
+    (tree / POLICY).write_text(text(tree, POLICY).replace("replicas: 2", "replicas: 3"))
+    folders = [tree, *(path for path in (tree / "rendered").rglob("*") if path.is_dir()), tree / "rendered"]
+    before = {path: path.read_bytes() for path in tree.rglob("*") if path.is_file()}
+    for path in folders:
+        path.chmod(0o555)
+    try:
+        said = calm(run_limited(tree, "render", limit=without_rights), 2)
+        assert "cannot write: Permission denied; the tree is as it was" in said
+        assert "MRC402" in calm(run_limited(tree, "render", "--check", limit=without_rights), 1)
+        calm(run_limited(tree, "promote", "hello-model", "1", "-e", "staging", limit=without_rights), 0, 2)
+    finally:
+        for path in folders:
+            path.chmod(0o755)
+    assert {path for path, data in before.items() if path.read_bytes() != data} <= {tree / POLICY}
+
+
+def test_a_folder_without_policies_is_wrong_use(tmp_path: Path) -> None:
+    for verb in (["check"], ["render"], ["promote", "a", "1", "-e", "b"], ["plan"]):
+        assert "there is no mrc.yaml" in calm(forked(*verb, cwd=tmp_path), 1 if verb == ["plan"] else 2)
+
+
+@pytest.mark.parametrize(
+    "model", ["..", ".", "../hello-model", "hello-model/versions", "x" * 5000, "", "\x1b[31m", "missing"]
+)
+def test_a_model_that_does_not_exist_is_wrong_use(tree: Path, model: str) -> None:
+    done = forked("render", "--", model, cwd=tree)
+    assert done.returncode == 2, done.stderr
+    assert "there is no model" in done.stderr
+    done = forked("promote", "-e", "staging", "--", model, "1", cwd=tree)
+    assert done.returncode == 2, done.stderr
+    done = forked("render", "-e", model, cwd=tree)
+    assert done.returncode == 2, done.stderr
+    assert "there is no environment" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["explain", "MRC001"], ["schema", "RolloutPolicy"], ["check", "--format", "json"], ["--help"]]
+)
+def test_an_output_that_is_full_or_closed_ends_calmly(tree: Path, arguments: list[str]) -> None:
+    command = [sys.executable, "-c", "from mrc.cli import run; run()", *arguments]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, cwd=tree, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(command, cwd=tree, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_a_terminal_that_is_not_utf_8_shows_what_it_can(tree: Path) -> None:
+    put("policies/é/policy.yaml", "a: é\n")(tree)
+    for form in ("text", "github", "json"):
+        done = subprocess.run(
+            [sys.executable, "-c", "from mrc.cli import run; run()", "check", "--format", form], cwd=tree, timeout=60,
+            capture_output=True, check=False, env={**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"},
+        )  # fmt: skip
+        assert done.returncode == 1, done.stderr
+        assert b"MRC011" in done.stdout + done.stderr
+
+
+def test_without_git_there_is_nothing_to_compare_with(tree: Path, tmp_path: Path) -> None:
+    """An image without git renders; only what compares needs it."""
+    (tmp_path / "empty").mkdir()
+    for verb, codes in ((["check"], (0,)), (["render"], (0,)), (["check", "--base", "main"], (2,))):
+        done = subprocess.run(
+            [sys.executable, "-c", "from mrc.cli import run; run()", *verb], cwd=tree, timeout=60, text=True,
+            capture_output=True, check=False, env={**os.environ, "PATH": str(tmp_path / "empty")},
+        )  # fmt: skip
+        calm(done, *codes)

@@ -90,8 +90,8 @@ def build(
 def _entries(folder: Path) -> list[str]:
     try:
         return sorted(entry.name for entry in os.scandir(folder))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    except OSError:
+        return []  # what cannot be listed is said by who reads it
 
 
 # --- each model ---

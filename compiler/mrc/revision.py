@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mrc.tree import ROOTS, UnreadableError, below
+from mrc.tree import LARGEST, ROOTS, UnreadableError, below
 
 if TYPE_CHECKING:
     from git import Repo
@@ -13,9 +13,18 @@ class RevisionError(Exception):
     """The revision cannot be had; the message says why and what to do."""
 
 
+class UnreachableError(RevisionError):
+    """There is a repository, and comparing with nothing in silence would let a change through."""
+
+
 def repository(root: Path) -> "Repo | None":
-    """The git repository around `root`, or None outside one."""
-    import git
+    """The git repository around `root`, or None outside one; UnreachableError when git is not installed."""
+    try:
+        import git
+    except ImportError:
+        if any((folder / ".git").exists() for folder in (root.resolve(), *root.resolve().parents)):
+            raise UnreachableError("git is not installed, and this is a git repository: install git") from None
+        return None
 
     try:
         return git.Repo(root, search_parent_directories=True)
@@ -30,9 +39,14 @@ def base_commit(repo: "Repo", revision: str) -> str:
     try:
         tip = repo.git.rev_parse("--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         return str(repo.git.merge_base("--", "HEAD", tip))
-    except git.GitCommandError:
-        if repo.git.rev_parse("--is-shallow-repository") == "true":
-            raise RevisionError(
+    except git.GitCommandError as problem:
+        if "dubious ownership" in problem.stderr:
+            raise UnreachableError(
+                f"git does not trust {repo.working_tree_dir}, which belongs to another user: "
+                f"git config --global --add safe.directory {repo.working_tree_dir}"
+            ) from None
+        if (Path(repo.git_dir) / "shallow").exists():
+            raise UnreachableError(
                 f"this shallow clone does not reach {revision}: fetch the history (in CI, fetch-depth: 0)"
             ) from None
         raise RevisionError(f"git does not know {revision}, or it shares no history with HEAD") from None
@@ -69,7 +83,9 @@ class RevisionTree:
     def read(self, path: str) -> bytes:
         if path not in self._blobs:
             raise UnreadableError("there is no such file")
-        _, _, _, stream = self._repo.git.stream_object_data(self._blobs[path])
+        _, _, size, stream = self._repo.git.stream_object_data(self._blobs[path])
+        if size > LARGEST:
+            raise UnreadableError(f"it has more than {LARGEST >> 20} MiB")
         data: bytes = stream.read()
         return data
 

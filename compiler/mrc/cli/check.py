@@ -8,7 +8,7 @@ import click
 from mrc.cli.common import counted, directory_option, format_option, pinned_base, show_all, work_tree
 from mrc.compile import analyse
 from mrc.diagnostics import has_errors
-from mrc.revision import RevisionError, RevisionTree, base_tree, repository
+from mrc.revision import RevisionError, RevisionTree, UnreachableError, base_tree, repository
 from mrc.schema.units import Timestamp
 from mrc.tree import WorkTree
 
@@ -42,15 +42,14 @@ def _time(text: str | None) -> datetime:
 
 def _base(tree: WorkTree, directory: Path, asked: str | None) -> tuple[RevisionTree | None, str]:
     """The tree to compare with, and what to say when there is none."""
-    repo = repository(directory)
-    if repo is None:
-        if asked:
-            raise click.ClickException(f"this is no git repository: {asked} cannot be had")
-        return None, "; not compared with a base: this is no git repository"
-    revision = asked or pinned_base(tree)
     try:
-        return base_tree(repo, directory, revision), ""
+        repo = repository(directory)
+        if repo is None:
+            if asked:
+                raise RevisionError(f"this is no git repository: {asked} cannot be had")
+            return None, "; not compared with a base: this is no git repository"
+        return base_tree(repo, directory, asked or pinned_base(tree)), ""
     except RevisionError as problem:
-        if asked or "shallow" in str(problem):
+        if asked or isinstance(problem, UnreachableError):
             raise click.ClickException(f"{problem}") from None
         return None, f"; not compared with a base: {problem}"

@@ -48,10 +48,10 @@ def plan(base: str | None, form: str, directory: Path) -> int:
     Exit 0: nothing. 2: something changes. 1: there are errors.
     """
     tree = work_tree(directory)
-    repo = repository(directory)
-    if repo is None:
-        raise click.ClickException("this is no git repository: there is nothing to compare with")
     try:
+        repo = repository(directory)
+        if repo is None:
+            raise RevisionError("this is no git repository: there is nothing to compare with")
         before = base_tree(repo, directory, base or pinned_base(tree))
     except RevisionError as problem:
         raise click.ClickException(str(problem)) from None

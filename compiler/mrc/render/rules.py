@@ -156,7 +156,7 @@ def telemetry_wait(guardrail: Guardrail) -> Duration:
 
 def _labels(release: Release, guardrail: Guardrail, action: str) -> dict[str, str]:
     return {
-        **dict(sorted(release.environment.spec.alerts.labels.items())),
+        **{name: _literal(text) for name, text in sorted(release.environment.spec.alerts.labels.items())},
         labels.SERIES_ENVIRONMENT: release.environment_name,
         labels.SERIES_GUARDRAIL: guardrail.name,
         labels.SERIES_MODEL: release.model,
@@ -164,6 +164,11 @@ def _labels(release: Release, guardrail: Guardrail, action: str) -> dict[str, st
         labels.ALERT_TEAM: release.team,
         labels.ALERT_TIER: guardrail.tier,
     }
+
+
+def _literal(text: str) -> str:
+    """Text that Prometheus, which expands the labels of alerts as templates, leaves as it is."""
+    return text.replace("{{", '{{"{{"}}')
 
 
 def _what_to_do(release: Release, guardrail: Guardrail) -> str:
