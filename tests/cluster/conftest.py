@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from world import control_plane, story
 from world.control_plane import ControlPlane
 from world.story import Story
 
-POOLS = ("gpu", "gpu-t4", "gpu-a10")  # of the scenarios, and of the example fleet
+ENVIRONMENTS = Path(__file__).parents[2] / "environments"
 RUNNING = pytest.StashKey[tuple[ControlPlane, contextlib.ExitStack]]()
 
 
@@ -27,7 +28,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         return
     stack = contextlib.ExitStack()
     folder = Path(tempfile.mkdtemp(prefix="mrc-cluster-"))
-    session.config.stash[RUNNING] = stack.enter_context(control_plane.serve(folder, POOLS)), stack
+    session.config.stash[RUNNING] = stack.enter_context(control_plane.serve(folder, pools())), stack
+
+
+def pools() -> list[str]:
+    """The nodes' pools: of the stories, and of the example fleet."""
+    documents = [yaml.safe_load(file.read_text()) for file in ENVIRONMENTS.glob("*.yaml")]
+    named = {each["spec"]["pods"].get("nodeSelector", {}).get("pool") for each in documents}
+    return ["gpu", *sorted(named - {None, "gpu"})]
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

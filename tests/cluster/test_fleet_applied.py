@@ -26,7 +26,7 @@ def test_every_environment_is_accepted_and_its_rollouts_become_healthy(plane: Co
 
         expected = {path.parent.name for path in folder.glob("*/rollout.yaml")}
         assert {each["metadata"]["name"] for each in plane.items(ROLLOUTS)} == expected
-        wait(f"{environment} is healthy", lambda: not unhealthy(plane), seconds=90, seen=lambda: unhealthy(plane))
+        wait(f"{environment} is healthy", lambda: not unhealthy(plane), seconds=180, seen=lambda: unhealthy(plane))
 
         # Its objects are called as those of the next environment, which is another cluster.
         plane.kubectl("delete", "--wait", "-k", folder)
