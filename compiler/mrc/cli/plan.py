@@ -54,7 +54,8 @@ def plan(base: str | None, form: str, directory: Path) -> int:
             raise RevisionError("this is no git repository: there is nothing to compare with")
         before = base_tree(repo, directory, base or pinned_base(tree))
     except RevisionError as problem:
-        raise click.ClickException(str(problem)) from None
+        named = "" if base else "; name what to compare with: --base REV"
+        raise click.ClickException(f"{problem}{named}") from None
     reach = touched(changed(repo, directory, before.commit))
     # What is not touched is not even read; the loaded models alone are compared with the base.
     after = analyse(tree, reach.to_load, base=before)
