@@ -12,8 +12,8 @@ from mrc.init import InitError, create
 def init(directory: Path) -> int:
     """Start a repository of policies in DIR: one model, two environments, CI."""
     try:
-        made = create(directory)
+        create(directory)
     except (InitError, OSError) as problem:
         raise click.ClickException(str(problem)) from None
-    click.echo(f"{len(made)} files in {directory}. Next:\n\n  cd {directory}\n  git init && mrc render && git add .\n")
+    click.echo(f"{directory} is ready. Next:\n\n  cd {directory}\n  git init && mrc render && git add .\n")
     return 0
