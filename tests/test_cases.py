@@ -43,16 +43,21 @@ def commit(root: Path) -> str:
     return git("rev-parse", "HEAD").strip()
 
 
+def lay(folder: Path, over: Path) -> None:
+    """Copy with the times of now: git takes a file of the same size and time for unchanged, as after a fresh clone."""
+    shutil.copytree(folder, over, dirs_exist_ok=True, copy_function=shutil.copyfile)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_case(name: str, tmp_path: Path) -> None:
     case = CASES / name
-    shutil.copytree(CASES / "common", tmp_path, dirs_exist_ok=True)
+    lay(CASES / "common", tmp_path)
     base = None
     if (case / "base").exists():
-        shutil.copytree(case / "base", tmp_path, dirs_exist_ok=True)
+        lay(case / "base", tmp_path)
         base = commit(tmp_path)
     if (case / "in").exists():
-        shutil.copytree(case / "in", tmp_path, dirs_exist_ok=True)
+        lay(case / "in", tmp_path)
     for path in (case / "gone").read_text().split() if (case / "gone").exists() else []:
         (tmp_path / path).unlink()
     before = files(tmp_path)
