@@ -3,11 +3,13 @@
 import ast
 import importlib
 import inspect
+import json
 import pkgutil
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import click
 
@@ -16,6 +18,7 @@ from mrc.catalogue import METRICS, Metric, reads
 from mrc.cli import main
 from mrc.guardrail import TIERS
 from mrc.init import files
+from mrc.plan import json as plan_json
 from mrc.render import rules as alerts
 from mrc.rulebook import RULES
 from mrc.schema import FILES, KINDS
@@ -39,6 +42,7 @@ def pages() -> dict[str, str]:
         "rules": _rules(),
         "catalogue": _catalogue(),
         "commands": _commands(),
+        "plan": _plan(),
         "series": _series(),
         **{page_of(kind): _document(kind) for kind in KINDS},
     }
@@ -88,6 +92,33 @@ def _rules() -> str:
         text += f"{rule.reason}\n\nThe way out: {rule.hint}.\n"
         text += f"\nSource: <{rule.source}>\n" if rule.source else ""
     return text
+
+
+def _plan() -> str:
+    """The parts of the JSON of a plan, each with its fields, from the schema that it keeps."""
+    schema = json.loads(plan_json.schema())
+    text = (
+        "# Plan\n\nWhat `mrc plan --format json` prints. `mrc schema Plan` prints the JSON Schema. Within the format\n"
+        "`mrc.dev/plan/v1alpha1`, fields are added, never renamed or removed.\n"
+    )
+    for name, part in {"Plan": schema, **schema["$defs"]}.items():
+        if "properties" not in part:
+            continue
+        text += f"\n## {name}\n\n{part['description']}\n\n"
+        rows = ((f"`{key}`", _type(field), field.get("description", "")) for key, field in part["properties"].items())
+        text += _table(("field", "type", "what"), rows)
+    return text
+
+
+def _type(field: dict[str, Any]) -> str:
+    if "$ref" in field:
+        name = field["$ref"].rpartition("/")[2]
+        return "`error`, `warning`" if name == "Severity" else f"[{name}](#{name.lower()})"
+    if "anyOf" in field:
+        return " or ".join(_type(each) for each in field["anyOf"])
+    if "enum" in field:
+        return ", ".join(f"`{value}`" for value in field["enum"])
+    return f"list of {_type(field['items'])}" if field["type"] == "array" else str(field["type"])
 
 
 def _catalogue() -> str:

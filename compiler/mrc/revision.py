@@ -1,5 +1,6 @@
 """A git revision as a tree, read through git's plumbing; nothing is checked out."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,6 +77,15 @@ class RevisionTree:
                 self.refused[path] = "a symbolic link" if mode == "120000" else "a submodule"
             else:
                 self._blobs[path] = name
+
+    def forget_but(self, models: Collection[str]) -> None:
+        """Leave out the policies and versions of every other model: what is not asked for is not read."""
+        wanted = {f"policies/{name}" for name in models}
+        self._blobs = {
+            path: blob
+            for path, blob in self._blobs.items()
+            if not path.startswith("policies/") or "/".join(path.split("/", 2)[:2]) in wanted
+        }
 
     def files(self, under: str = "") -> list[str]:
         return below(self._blobs, under)

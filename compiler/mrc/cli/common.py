@@ -2,16 +2,18 @@
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
 import click
 
+from mrc import __version__
 from mrc.diagnostics import Diagnostic, Severity, show
 from mrc.tree import Tree, UnreadableError, WorkTree
 
 format_option = click.option(
-    "--format", "form", type=click.Choice(["text", "github", "json"]), default="text", show_default=True,
+    "--format", "form", type=click.Choice(["text", "github", "json", "sarif"]), default="text", show_default=True,
     help="How findings are printed.",
 )  # fmt: skip
 directory_option = click.option(
@@ -34,11 +36,28 @@ def show_all(found: list[Diagnostic], tree: Tree, form: str) -> None:
     """Print every finding: text to standard error, the other formats to standard output."""
     if form == "json":
         click.echo(show.as_json(found))
+    elif form == "sarif":
+        click.echo(_sarif(_from_here(found, tree)))
     elif form == "github":
         if found:
-            click.echo(show.github(found))
+            click.echo(show.github(_from_here(found, tree)))
     elif found:
         click.echo(show.text(found, _lines_of(tree), colour=sys.stderr.isatty()), err=True)
+
+
+def _sarif(found: list[Diagnostic]) -> str:
+    from mrc.diagnostics.sarif import sarif
+    from mrc.rulebook import RULES
+
+    return sarif(found, {rule.code: rule for rule in RULES}, __version__)
+
+
+def _from_here(found: list[Diagnostic], tree: Tree) -> list[Diagnostic]:
+    """The paths as CI knows them: from the folder in which mrc was called, where `-C` names one below it."""
+    root = tree.root if isinstance(tree, WorkTree) else Path()
+    if root == Path() or root.is_absolute() or ".." in root.parts:
+        return found
+    return [replace(item, file=f"{root.as_posix()}/{item.file}") for item in found]
 
 
 def _lines_of(tree: Tree) -> show.Lines:

@@ -57,7 +57,9 @@ def plan(base: str | None, form: str, directory: Path) -> int:
         named = "" if base else "; name what to compare with: --base REV"
         raise click.ClickException(f"{problem}{named}") from None
     reach = touched(changed(repo, directory, before.commit))
-    # What is not touched is not even read; the loaded models alone are compared with the base.
+    # What is not touched is not even read.
+    if reach.to_load is not None:
+        before.forget_but(reach.to_load)
     after = analyse(tree, reach.to_load, base=before)
     planned = build(before.commit, before, after, reach)
     if form == "text":
