@@ -72,8 +72,15 @@ def _policy(before: Release, after: Release) -> Iterator[Setting]:
     for path in sorted(left.keys() | right.keys()):
         if left.get(path) != right.get(path):
             yield Setting(path, left.get(path), right.get(path), _promised(path, left.get(path), right.get(path)))
+    if (was_held := _hold(before)) != (now_held := _hold(after)):
+        yield Setting("hold", was_held, now_held, "other")
     if before.team != after.team:
         yield Setting("team", before.team, after.team, "other")
+
+
+def _hold(release: Release) -> str | None:
+    """The hold that pins the release, whatever the policy says."""
+    return f"{release.hold[0].file} pins {release.version.number}" if release.hold is not None else None
 
 
 def _others(release: Release) -> dict[str, str]:

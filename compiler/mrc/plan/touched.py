@@ -12,19 +12,19 @@ class Touched:
 
     models: frozenset[str]
     environments: frozenset[str]
-    rendered: frozenset[tuple[str, str]]
-    """Environment and model whose rendered files were changed."""
+    releases: frozenset[tuple[str, str]]
+    """Environment and model whose rendered files or hold were changed."""
     everything: bool
 
     def __bool__(self) -> bool:
-        return bool(self.models or self.environments or self.rendered or self.everything)
+        return bool(self.models or self.environments or self.releases or self.everything)
 
     @property
     def to_load(self) -> set[str] | None:
         """The models that must be read; None for all, since an environment speaks to each of them."""
         if self.everything or self.environments:
             return None
-        return {*self.models, *(model for _, model in self.rendered)}
+        return {*self.models, *(model for _, model in self.releases)}
 
     def has(self, release: Release) -> bool:
         """Whether the release may differ."""
@@ -33,13 +33,13 @@ class Touched:
             self.everything
             or release.model in self.models
             or where in self.environments
-            or (where, release.model) in self.rendered
+            or (where, release.model) in self.releases
         )
 
 
 def touched(paths: Iterable[str]) -> Touched:
     """What changed files may change. Paths are relative to the root of the repository of policies."""
-    models, environments, rendered, everything = set(), set(), set(), False
+    models, environments, held, everything = set(), set(), set(), False
     for path in paths:
         match path.split("/"):
             case ["mrc.yaml"]:
@@ -53,6 +53,10 @@ def touched(paths: Iterable[str]) -> Touched:
                     models.add(file.removesuffix(".yaml"))
             case ["environments", file]:
                 environments.add(file.removesuffix(".yaml"))
+            case ["holds", environment, "_all.yaml"]:
+                environments.add(environment)
+            case ["holds", environment, file]:
+                held.add((environment, file.removesuffix(".yaml")))
             case ["rendered", environment, model, _]:
-                rendered.add((environment, model))
-    return Touched(frozenset(models), frozenset(environments), frozenset(rendered), everything)
+                held.add((environment, model))
+    return Touched(frozenset(models), frozenset(environments), frozenset(held), everything)

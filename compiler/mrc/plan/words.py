@@ -165,6 +165,8 @@ def at_risk(planned: StagePlan) -> str:
 
 
 def rate(per_second: float) -> str:
+    if 1 <= per_second < 10:
+        return f"{per_second:.2g} requests/s"
     if per_second >= 1 or per_second == 0:
         return f"{rounded(round(per_second))} requests/s"
     a_minute = per_second * 60
