@@ -178,6 +178,9 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "tabs": (edit(POLICY, "      replicas: 2", "\treplicas: 2"), "MRC002"),
     "escape characters": (edit(POLICY, "team: hello", "team: \x1b[31mhello"), "MRC002"),
     "bidi": (edit(POLICY, "team: hello", "team: \u202ehello"), "MRC003: the character U+202E"),
+    "bidi by an escape": (
+        edit("policies/hello-model/verdicts/1.yaml", "hello-review@example.com", '"\\u202eabc"'), "MRC103",
+    ),
     "a line end that no editor shows": (edit(POLICY, "small", "\u2028a: b"), "MRC003: the character U+2028"),
     "a carriage return alone": (edit(POLICY, "small", "\ra: b"), "MRC003: the character U+000D"),
     "no end of a quote": (edit(POLICY, "team: hello", 'team: "hello'), "MRC002"),

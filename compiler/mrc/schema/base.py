@@ -34,7 +34,8 @@ def _text(pattern: str, what: str, longest: int, error: str = "pattern") -> Any:
 
 
 _LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
-_PRINTABLE = r"[^\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]*"
+# Nor what turns text round on the screen, and not in the file.
+_PRINTABLE = r"[^\x00-\x1f\x7f\x85\u2028-\u202e\u2066-\u2069\ud800-\udfff]*"
 _URL = r"[^\s\x00-\x1f\x7f\"'<>\\^`{|}]+"
 
 # Names become file names, Kubernetes names and label values: 40 leaves room for `-canary` and `-v42-<hash>`.
