@@ -220,6 +220,11 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "policies as a file": (replaced_by_file("policies"), "MRC011"),
     "environments as a file": (replaced_by_file("environments"), "MRC011"),
     "mrc.yaml as a link": (link("mrc.yaml", ENVIRONMENT), "MRC010: there is no mrc.yaml here"),
+    "holds as a link": (link("holds", "/etc"), "MRC001: it is a symbolic link"),
+    "holds as a file": (put("holds", "a file"), "MRC011"),
+    "a link to a hold": (link("holds/production/hello-model.yaml", "/etc/passwd"), "MRC001: it is a symbolic link"),
+    "a hold that is no YAML": (put("holds/production/hello-model.yaml", "{"), "MRC002"),
+    "a hold of an odd place": (put("holds/..x/a.yaml", "a: 1"), "MRC011"),
     "a pipe": (pipe(POLICY), "MRC001: it is a special file"),
     # PromQL
     "an expression that ends the rule": (

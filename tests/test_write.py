@@ -1,5 +1,7 @@
 """Writing the rendered tree: what a user would lose to a kill, a full disk, a link, a second run, or a stale cache."""
 
+import errno
+import fcntl
 import os
 import resource
 import signal
@@ -11,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from conftest import mrc
-from mrc import cache
+from mrc import cache, write
+from mrc.artifact import Artifact
 from mrc.build import build
 from mrc.load import load
 from mrc.tree import SHARED, MemoryTree
@@ -246,3 +249,24 @@ def test_the_key_of_an_outcome_covers_everything_that_is_read() -> None:
 
     load(Recording({"mrc.yaml": b"", "policies/a/policy.yaml": b""}))
     assert asked <= {*SHARED, "policies"}
+
+
+def test_a_file_system_without_locks_is_written_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFS locks no folders. Who else is at work there is unknown, so that nothing is cleaned up."""
+
+    def refuse(handle: int, how: int) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    staging = tmp_path / "rendered/.mrc-1"
+    staging.mkdir(parents=True)
+    with write.locked(tmp_path, lambda: pytest.fail("nobody holds it")):
+        assert staging.exists()
+
+
+def test_what_a_killed_run_leaves_is_never_committed(tmp_path: Path) -> None:
+    staging = write.Staging(tmp_path)
+    staging.put("rendered/production/ranker", [Artifact("rendered/production/ranker/rollout.yaml", "half")])
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    command = ["git", "status", "--porcelain", "--untracked-files=all"]
+    assert subprocess.run(command, cwd=tmp_path, check=True, capture_output=True).stdout == b""
