@@ -11,8 +11,6 @@ from world.story import Story
 
 Tell = Callable[..., Story]
 CANARY = "canary: [{traffic: 20%, for: 15s}]"
-BLUE_GREEN = "blueGreen: {preview: {for: 10s}}"
-STRATEGIES = pytest.mark.parametrize("strategy", [CANARY, BLUE_GREEN], ids=["canary", "blue-green"])
 
 
 def return_without_steps(story: Story, *, to: int) -> None:
@@ -46,45 +44,6 @@ def test_a_bad_version_is_aborted_in_its_first_stage(tell: Tell) -> None:
 
     return_without_steps(story, to=1)
     assert story.pods(1) == before, "version 1 was started anew"
-
-
-@STRATEGIES
-def test_a_bad_version_is_aborted_in_the_bake(tell: Tell, strategy: str) -> None:
-    story = tell(strategy=strategy)
-    before = story.pods(1)
-
-    story.repository.promote(2)
-    story.until("version 2 has all traffic", lambda: story.serves(2))
-    assert story.pods(1) == before, "the old side is not whole in the bake"
-    story.mesh.behaviour(2).errors = 0.5
-    story.until("Argo aborted, and version 1 has all traffic", lambda: story.aborted() and story.serves(1))
-
-    return_without_steps(story, to=1)
-    assert story.pods(1) == before, "version 1 was started anew"
-
-
-@STRATEGIES
-@pytest.mark.parametrize("kept", [True, False], ids=["warm", "cold"])
-def test_a_promoted_version_that_turns_bad(tell: Tell, strategy: str, kept: bool) -> None:
-    story = tell(strategy=strategy)
-    before = story.pods(1)
-
-    story.repository.promote(2)
-    story.until("version 2 is promoted", lambda: story.healthy(2) and story.serves(2), seconds=120)
-    assert story.pods(1) == before
-    if not kept:
-        story.cool(1)
-        story.until("version 1 is cold", lambda: not story.pods(1))
-    story.mesh.behaviour(2).errors = 0.5
-    story.until("Alertmanager has the alert", lambda: story.alert(2))
-    assert not story.aborted(), "after the promotion nothing but git goes back"
-
-    if kept or strategy == CANARY:
-        return_without_steps(story, to=1)
-    else:  # the preview runs again
-        story.repository.promote(1)
-        story.until("the Rollout is healthy on version 1", lambda: story.healthy(1) and story.serves(1))
-    assert (story.pods(1) == before) == kept
 
 
 def test_a_preview_that_fails_its_tests_never_meets_a_user(tell: Tell) -> None:

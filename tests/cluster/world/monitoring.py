@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,29 +46,30 @@ class Monitoring:
 
 
 @contextlib.contextmanager
-def serve(plane: ControlPlane, namespace: str, folder: Path, target: str, port: int) -> Iterator[Monitoring]:
-    """Both servers for the length of the `with`; Prometheus scrapes `target`, and listens on `port`."""
+def serve(plane: ControlPlane, namespace: str, folder: Path, target: str, ports: Sequence[int]) -> Iterator[Monitoring]:
+    """Both servers for the length of the `with`, Prometheus on the first of the ports; it scrapes `target`."""
     folder.mkdir(parents=True, exist_ok=True)
-    with _alertmanager(folder) as alertmanager, _prometheus(folder, target, alertmanager, port) as prometheus:
+    port, other = ports
+    with _alertmanager(folder, other) as alertmanager, _prometheus(folder, target, alertmanager, port) as prometheus:
         yield Monitoring(plane, namespace, folder, prometheus, alertmanager)
 
 
 @contextlib.contextmanager
-def _alertmanager(folder: Path) -> Iterator[str]:
+def _alertmanager(folder: Path, port: int) -> Iterator[str]:
     config = folder / "alertmanager.yml"
     route = {"receiver": "nobody", "group_wait": "1s", "group_interval": "1s", "group_by": ["..."]}
     config.write_text(json.dumps({"route": route, "receivers": [{"name": "nobody"}]}))
 
-    def command(ports: list[int]) -> servers.Command:
+    def command(_: list[int]) -> servers.Command:
         return [
             tools.alertmanager(), f"--config.file={config}", f"--storage.path={folder / 'alertmanager'}",
-            f"--web.listen-address=127.0.0.1:{ports[0]}", "--cluster.listen-address=", "--log.level=warn",
+            f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address=", "--log.level=warn",
         ]  # fmt: skip
 
-    def ready(ports: list[int]) -> bool:
-        return servers.request(f"http://127.0.0.1:{ports[0]}/-/ready")[0] == 200
+    def ready(_: list[int]) -> bool:
+        return servers.request(f"http://127.0.0.1:{port}/-/ready")[0] == 200
 
-    with servers.serve(command, ready, ports=1, log=folder / "alertmanager.log") as (port,):
+    with servers.serve(command, ready, ports=0, log=folder / "alertmanager.log"):
         yield f"http://127.0.0.1:{port}"
 
 

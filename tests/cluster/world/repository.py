@@ -31,6 +31,7 @@ spec:
     nodeSelector: {{pool: gpu}}
   prometheus: {{address: "{prometheus}", scrape: 1s, evaluate: 1s}}
   alerts: {{groupWait: 1s}}
+  reconcile: {{mode: commit, alertmanager: "{alertmanager}"{reconcile}}}
 """
 # Everything is as short as a scrape and an evaluation a second allow.
 POLICY = """
@@ -153,10 +154,19 @@ class Repository:
         _write(self.tree / f"policies/{MODEL}/versions/{number}.yaml", text)
 
 
-def create(folder: Path, *, namespace: str, prometheus: str, strategy: str = CANARY, bake: str = "20s") -> Repository:
+def create(
+    folder: Path,
+    *,
+    namespace: str,
+    prometheus: str,
+    alertmanager: str,
+    strategy: str = CANARY,
+    bake: str = "20s",
+    reconcile: str = "",
+) -> Repository:
     """A rendered and pushed repository in which version 1 of one model serves, and 2 and 3 wait.
 
-    `strategy` and `bake` stand in the policy.
+    `strategy` and `bake` stand in the policy, `reconcile` in the environment's block of that name.
     """
     made = Repository(folder / "tree", folder / "remote.git", folder / "artifacts")
     made.tree.mkdir(parents=True)
@@ -166,7 +176,9 @@ def create(folder: Path, *, namespace: str, prometheus: str, strategy: str = CAN
     _write(made.tree / "mrc.yaml", REPOSITORY)
     _write(
         made.tree / f"environments/{ENVIRONMENT}.yaml",
-        ENVIRONMENT_FILE.format(namespace=namespace, prometheus=prometheus),
+        ENVIRONMENT_FILE.format(
+            namespace=namespace, prometheus=prometheus, alertmanager=alertmanager, reconcile=reconcile
+        ),
     )
     _write(made.tree / f"policies/{MODEL}/policy.yaml", POLICY.replace("STRATEGY", strategy).replace("BAKE", bake))
     for number in (1, 2, 3):

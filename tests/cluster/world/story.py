@@ -28,6 +28,7 @@ class Story:
 
     plane: ControlPlane
     namespace: str
+    folder: Path
     repository: Repository
     mesh: Mesh
     monitoring: Monitoring
@@ -93,6 +94,12 @@ class Story:
         found = self.plane.items(f"/apis/argoproj.io/v1alpha1/namespaces/{self.namespace}/analysisruns")
         return {each["metadata"]["name"]: each.get("status", {}).get("phase", "") for each in found}
 
+    def analysed(self, version: int) -> list[str]:
+        """The AnalysisRuns of a version."""
+        found = self.plane.items(f"/apis/argoproj.io/v1alpha1/namespaces/{self.namespace}/analysisruns")
+        wanted = {"name": "version", "value": str(version)}
+        return [each["metadata"]["name"] for each in found if wanted in each["spec"].get("args", ())]
+
     def weights(self) -> dict[str, int]:
         """The weights of the VirtualService by Service, equal in all of its routes."""
         path = f"/apis/networking.istio.io/v1/namespaces/{self.namespace}/virtualservices/{MODEL}"
@@ -139,15 +146,16 @@ def begin(plane: ControlPlane, namespace: str, folder: Path, **policy: str) -> I
     """
     folder.mkdir(parents=True, exist_ok=True)
     plane.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
-    (port,) = servers.free_ports(1)
-    team = repository.create(folder, namespace=namespace, prometheus=f"http://127.0.0.1:{port}", **policy)
+    ports = servers.free_ports(2)
+    prometheus, alertmanager = (f"http://127.0.0.1:{port}" for port in ports)
+    team = repository.create(folder, namespace=namespace, prometheus=prometheus, alertmanager=alertmanager, **policy)
     traffic = Mesh(plane, namespace, MODEL)
     with contextlib.ExitStack() as stack:
         target = stack.enter_context(mesh.serve(traffic))
-        watching = stack.enter_context(monitoring.serve(plane, namespace, folder / "monitoring", target, port))
+        watching = stack.enter_context(monitoring.serve(plane, namespace, folder / "monitoring", target, ports))
         stack.enter_context(repeated(watching.load, seconds=0.3))
         syncer = Syncer(plane, team.remote, folder / "synced")
         stack.enter_context(repeated(syncer.sync, seconds=0.3, forgiven=(OSError, ApiError)))
-        story = Story(plane, namespace, team, traffic, watching, syncer)
+        story = Story(plane, namespace, folder, team, traffic, watching, syncer)
         story.until("version 1 is deployed", lambda: story.healthy(1) and story.serves(1))
         yield story

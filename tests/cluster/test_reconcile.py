@@ -1,0 +1,259 @@
+"""`mrc reconcile` beside a real cluster, monitoring and git: a version fails, and the repository itself goes back."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from world import proxy, reconciler, remotes
+from world.background import repeated
+from world.reconciler import Ledger, Reconciler
+from world.repository import GitError, git
+from world.story import Story
+
+Tell = Callable[..., Story]
+CANARY = "canary: [{traffic: 20%, for: 15s}]"
+BLUE_GREEN = "blueGreen: {preview: {for: 10s}}"
+STRATEGIES = pytest.mark.parametrize("strategy", [CANARY, BLUE_GREEN], ids=["canary", "blue-green"])
+
+
+@contextlib.contextmanager
+def reconciling(story: Story, url: str = "", name: str = "reconciler") -> Iterator[Reconciler]:
+    """A reconciler that watches the story, ready to act."""
+    folder = story.folder / name
+    with reconciler.serve(url or story.repository.remote.as_uri(), story.plane.kubeconfig(), folder) as running:
+        story.until(f"the {name} watches", lambda: "watching" in running.said())
+        yield running
+
+
+def went_back(story: Story, ledger: Ledger, *, to: int, analysed: bool = False) -> None:
+    """The way back is pushed, synced and healthy, without steps or analysis, and its incident is closed."""
+    kept = story.replica_sets()[to]["metadata"]["uid"]
+    story.until("mrc pushed the way back", lambda: ledger.serving() == to)
+    story.until(f"the Rollout is healthy on version {to}", lambda: story.healthy(to) and story.serves(to))
+    assert bool(story.analysed(to)) == analysed, "what serves again was analysed like a new version"
+    assert story.replica_sets()[to]["metadata"]["uid"] == kept, "it is another ReplicaSet"
+    story.until("the incident is closed", lambda: ledger.outcomes()[-1:] == ["recovered"])
+
+
+def test_a_version_that_fails_in_its_first_stage_is_reverted_and_rejected(tell: Tell) -> None:
+    story = tell()
+    ledger = reconciler.of(story.repository)
+    with reconciling(story):
+        fail_in_the_first_stage(story, 2)
+        went_back(story, ledger, to=1)
+        assert ledger.rejected() == {2}
+        (incident,) = ledger.incidents()
+        assert incident["cause"]["kind"] == "analysis"
+        assert len(ledger.rollbacks()) == 1
+        assert "errors" in git("log", "--author=mrc", "--format=%B", "main", cwd=ledger.remote)
+        story.repository.pull()
+        story.repository.mrc("render", "--check")
+        story.repository.mrc("check")
+
+
+def fail_in_the_first_stage(story: Story, version: int) -> None:
+    """Promote a version that answers with errors, until Argo aborts it."""
+    story.mesh.behaviour(version).errors = 0.5
+    story.repository.promote(version)
+    story.until(
+        f"Argo aborted version {version}", lambda: story.aborted() or reconciler.of(story.repository).rollbacks()
+    )
+
+
+@STRATEGIES
+def test_a_version_that_fails_in_the_bake_is_reverted(tell: Tell, strategy: str) -> None:
+    story = tell(strategy=strategy)
+    ledger = reconciler.of(story.repository)
+    with reconciling(story):
+        story.repository.promote(2)
+        story.until("version 2 has all traffic", lambda: story.serves(2))
+        story.mesh.behaviour(2).errors = 0.5
+        went_back(story, ledger, to=1)
+        assert ledger.rejected() == {2}
+
+
+@STRATEGIES
+@pytest.mark.parametrize("kept", [True, False], ids=["warm", "cold"])
+def test_a_promoted_version_is_reverted_for_an_alert(tell: Tell, strategy: str, kept: bool) -> None:
+    story = tell(strategy=strategy)
+    ledger, before = reconciler.of(story.repository), story.pods(1)
+    with reconciling(story):
+        story.repository.promote(2)
+        story.until("version 2 is promoted", lambda: story.healthy(2) and story.serves(2))
+        if not kept:
+            story.cool(1)
+            story.until("version 1 is cold", lambda: not story.pods(1))
+        story.mesh.behaviour(2).errors = 0.5
+        went_back(story, ledger, to=1, analysed=strategy == BLUE_GREEN and not kept)  # the preview runs again
+        (incident,) = ledger.incidents()
+        assert incident["cause"]["kind"] == "alert"
+        assert ledger.rejected() == {2}
+        assert (story.pods(1) == before) == kept
+
+
+def test_two_failures_in_a_row_hold_the_model(tell: Tell) -> None:
+    story = tell()
+    ledger = reconciler.of(story.repository)
+    with reconciling(story):
+        fail_in_the_first_stage(story, 2)
+        went_back(story, ledger, to=1)
+        fail_in_the_first_stage(story, 3)
+        went_back(story, ledger, to=1)
+        (hold,) = ledger.files("holds/test").values()
+        assert int(hold["spec"]["serve"]["version"]) == 1
+
+        # A pull request from before the hold: it merges, and moves nothing.
+        story.repository.pull()
+        story.repository.add_version(4)
+        story.repository.edit("policies/greeter/policy.yaml", "version: 1", "version: 4")
+        commit = story.repository.publish("Serve version 4, as was decided before the hold")
+        story.until("the syncer applied it", lambda: commit in story.syncer.applied)
+        time.sleep(5)
+        assert story.healthy(1)
+        assert story.serves(1)
+
+
+def test_an_unhealthy_environment_is_not_blamed_on_the_version(tell: Tell) -> None:
+    story = tell(reconcile=', healthy: {nodes: "vector(0)"}')
+    ledger = reconciler.of(story.repository)
+    with reconciling(story):
+        # During the rollout git follows Argo; the version may be tried again.
+        fail_in_the_first_stage(story, 2)
+        went_back(story, ledger, to=1)
+        assert ledger.rejected() == set()
+
+        # After the promotion a rollback would move traffic: a person decides.
+        story.mesh.behaviour(2).errors = 0
+        story.repository.promote(2)
+        story.until("version 2 is promoted", lambda: story.healthy(2) and story.serves(2))
+        story.mesh.behaviour(2).errors = 0.5
+        story.until("people are paged", lambda: "MrcNeedsAPerson" in alerts(story))
+        assert ledger.serving() == 2
+        assert ledger.incidents()[-1]["action"] == "page"
+        assert story.serves(2)
+
+
+def alerts(story: Story) -> set[str]:
+    """The names of the active alerts."""
+    return {each["labels"]["alertname"] for each in story.monitoring.alerts()}
+
+
+def test_killed_at_any_moment_it_reverts_once_and_ends_its_incident(tell: Tell) -> None:
+    story = tell()
+    ledger = reconciler.of(story.repository)
+    fail_in_the_first_stage(story, 2)
+    lived = 0
+    for life in range(60):
+        folder = story.folder / "reconciler"
+        with reconciler.serve(story.repository.remote.as_uri(), story.plane.kubeconfig(), folder) as running:
+            with contextlib.suppress(AssertionError):
+                story.until("it began", lambda: "watching" in running.said(), seconds=20)
+            time.sleep(life * 0.15)
+            running.process.kill()
+            running.process.wait()
+            running.log.unlink()
+        lived = life
+        if ledger.outcomes() == ["recovered"]:
+            break
+    assert ledger.outcomes() == ["recovered"], f"after {lived} lives"
+    assert len(ledger.rollbacks()) == 1
+    assert story.healthy(1)
+    assert ledger.rejected() == {2}
+
+
+def test_two_reconcilers_and_people_who_push_meanwhile_make_one_rollback(tell: Tell) -> None:
+    story = tell()
+    ledger, team = reconciler.of(story.repository), story.repository
+    remotes.hook(team.remote, "pre-receive", "sleep 0.5")
+    theirs: list[str] = []
+
+    def push() -> None:
+        """Somebody's broken policy among them: a revert must not wait for them."""
+        team.pull()
+        file = team.tree / "policies/other/policy.yaml"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"metadata: {{name: other, attempt: {len(theirs)}\n")
+        git("add", "-A", cwd=team.tree)
+        git("commit", "-q", "-m", "Try something", cwd=team.tree)
+        git("push", "-q", "origin", "main", cwd=team.tree)
+        theirs.append(git("rev-parse", "HEAD", cwd=team.tree))
+
+    def race() -> None:
+        try:
+            push()
+        except GitError:  # somebody else was faster: as people do, take theirs and try again
+            git("fetch", "-q", "origin", "main", cwd=team.tree)
+            git("reset", "-q", "--hard", "FETCH_HEAD", cwd=team.tree)
+
+    with remotes.http_backend(team.remote) as backend:
+        url = f"http://127.0.0.1:{backend.port}/{team.remote.name}"
+        with reconciling(story), reconciling(story, url, "second reconciler"):
+            story.mesh.behaviour(2).errors = 0.5
+            team.promote(2)
+            with repeated(race, seconds=2):
+                went_back(story, ledger, to=1)
+    assert len(ledger.rollbacks()) == 1
+    assert len(ledger.incidents()) == 1
+    assert theirs
+    for commit in theirs:
+        git("merge-base", "--is-ancestor", commit, "main", cwd=ledger.remote)
+
+
+def test_a_remote_that_is_cut_and_hangs_and_loses_its_answer(tell: Tell) -> None:
+    story = tell()
+    ledger, team = reconciler.of(story.repository), story.repository
+    with (
+        remotes.http_backend(team.remote) as backend,
+        proxy.serve(backend.port) as line,
+        reconciling(story, f"http://127.0.0.1:{line.port}/{team.remote.name}") as running,
+    ):
+        line.turn("cut")
+        fail_in_the_first_stage(story, 2)
+        story.until("it says that git does not answer", lambda: running.said().count("git could not be asked") > 0)
+        line.turn("hang")
+        time.sleep(5)
+        assert ledger.rollbacks() == []
+        backend.lost = 1
+        line.turn("pass")
+        went_back(story, ledger, to=1)
+        assert backend.lost == 0, "no answer was lost"
+    assert len(ledger.rollbacks()) == 1
+    assert len(ledger.incidents()) == 1
+
+
+def test_a_remote_that_refuses_pages_and_is_asked_again(tell: Tell) -> None:
+    story = tell()
+    ledger, team = reconciler.of(story.repository), story.repository
+    with reconciling(story):
+        story.mesh.behaviour(2).errors = 0.5
+        team.promote(2)
+        remotes.hook(team.remote, "pre-receive", "echo protected branch; exit 1")
+        story.until("people are paged", lambda: "MrcPushRefused" in alerts(story))
+        assert ledger.serving() == 2
+        assert story.serves(1), "Argo aborted, whatever git says"
+        remotes.hook(team.remote, "pre-receive", "exit 0")
+        went_back(story, ledger, to=1)
+
+
+def test_an_api_server_that_comes_and_goes(tell: Tell) -> None:
+    story = tell()
+    ledger = reconciler.of(story.repository)
+    with proxy.serve(int(story.plane.url.rpartition(":")[2])) as line:
+        config = story.folder / "kubeconfig"
+        config.write_text(
+            story.plane.kubeconfig().read_text().replace(story.plane.url, f"https://127.0.0.1:{line.port}")
+        )
+        with reconciler.serve(story.repository.remote.as_uri(), config, story.folder / "reconciler") as running:
+            story.until("the reconciler watches", lambda: "watching" in running.said())
+            line.turn("cut")
+            fail_in_the_first_stage(story, 2)
+            time.sleep(3)
+            assert ledger.rollbacks() == [], "it acted on what it could not see"
+            line.turn("pass")
+            went_back(story, ledger, to=1)
+            assert running.process.poll() is None
+    assert ledger.rejected() == {2}
