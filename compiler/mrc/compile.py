@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from mrc import revert
 from mrc.artifact import Artifact
 from mrc.check import MISSING_GUARDRAIL, Base, check
 from mrc.diagnostics import Diagnostic, Severity, has_errors
@@ -37,8 +38,18 @@ def analyse(
 ) -> Compiled:
     """Read, parse, link and check; only these models when they are given. `now` is what freezes are judged at."""
     linked = _linked(*load(tree, models))
-    before = _linked(*load(base, models)) if base is not None else None
-    return _checked(tree, linked, base, before, now)
+    if base is None:
+        return _checked(tree, linked, None, None, now)
+    before = _linked(*load(base, models))
+    found = _checked(tree, linked, base, before, now)
+    back = revert.check(tree, base, found.fleet, before.fleet, found.diagnostics, _revert)
+    return replace(found, diagnostics=sorted({*found.diagnostics, *back}))
+
+
+def _revert(tree: Tree, parent: Tree, name: str) -> list[Diagnostic]:
+    """What is wrong with a model of a tree that follows `parent`; no clock, hence no freeze."""
+    linked, before = (_linked(*load(each, [name])) for each in (tree, parent))
+    return _checked(tree, linked, parent, before, None).diagnostics
 
 
 def analyse_model(tree: Tree, shared: Objects, name: str) -> Compiled:

@@ -7,6 +7,7 @@ from mrc.check import (
     history,
     holds,
     limits,
+    looser,
     names,
     promotions,
     restoring,
@@ -32,13 +33,21 @@ RULES: tuple[Rule, ...] = (
     *samples.RULES,
     *restoring.RULES,
     *history.RULES,
+    *looser.RULES,
     *promotions.RULES,
     *holds.RULES,
 )
 
 # A guardrail that did not link would be reported again as one that is missing.
 MISSING_GUARDRAIL = frozenset(
-    rule.code for rule in (safety.NO_HARD, safety.NO_CRASHES, limits.MISSING_GUARDRAIL, detecting.ONLY_COMPARED)
+    rule.code
+    for rule in (
+        safety.NO_HARD,
+        safety.NO_CRASHES,
+        limits.MISSING_GUARDRAIL,
+        detecting.ONLY_COMPARED,
+        looser.LOOSER,
+    )
 )
 
 
@@ -59,6 +68,7 @@ def check(fleet: Fleet, tree: Tree, base: Base | None, now: datetime | None = No
     found += promotions.check(fleet, base.fleet if base is not None else None, now)
     if base is not None:
         found += history.check(tree, fleet, base)
+        found += looser.check(fleet, base.fleet)
     return found
 
 

@@ -9,7 +9,7 @@ import click
 from mrc.cli.common import directory_option, pinned_base, show_all, work_tree
 from mrc.compile import analyse
 from mrc.plan import html, json, markdown, terminal
-from mrc.plan.build import build
+from mrc.plan.build import build, unsaid
 from mrc.plan.model import Plan
 from mrc.plan.touched import touched
 from mrc.revision import RevisionError, base_tree, changed, repository
@@ -63,7 +63,7 @@ def plan(base: str | None, form: str, directory: Path) -> int:
     after = analyse(tree, reach.to_load, base=before)
     planned = build(before.commit, before, after, reach)
     if form == "text":
-        show_all(after.diagnostics, tree, "text")
+        show_all(unsaid(after.diagnostics), tree, "text")
     click.echo(_shown(planned, form), nl=False)
     return 1 if planned.failed else 0 if planned.empty else 2
 

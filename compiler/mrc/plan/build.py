@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 
+from mrc import settings
+from mrc.check import looser
 from mrc.compile import Compiled
 from mrc.diagnostics import Diagnostic
 from mrc.link import Release
-from mrc.plan import exposure, objects, settings, text, versions, watching, wayback
+from mrc.plan import exposure, objects, text, versions, watching, wayback
 from mrc.plan.model import (
     FORMAT,
     EnvironmentPlan,
@@ -14,6 +16,7 @@ from mrc.plan.model import (
     Kind,
     Plan,
     ReleasePlan,
+    Setting,
     Unplanned,
 )
 from mrc.plan.touched import Touched
@@ -43,7 +46,7 @@ def build(base: str, committed: Tree, after: Compiled, touched: Touched) -> Plan
     return Plan(
         format=FORMAT,
         base=base,
-        findings=tuple(_finding(each) for each in after.diagnostics),
+        findings=tuple(_finding(each) for each in unsaid(after.diagnostics)),
         environments=tuple(_environments(before, after, found)),
         releases=tuple(found),
         unplanned=tuple(unplanned),
@@ -70,7 +73,7 @@ def _release(before: Release | None, after: Release | None, committed: Tree) -> 
     running = _running(before, there.folder, committed)
     rendered = _texts(after) if after is not None else {}
     files = text.differences(running, rendered)
-    changed = settings.settings(before, after) if before is not None and after is not None else ()
+    changed = _settings(settings.settings(before, after)) if before is not None and after is not None else ()
     if not files and not changed:
         return None
     paths = {change.path for change in files}
@@ -154,10 +157,15 @@ def _shared(committed: Tree, found: list[ReleasePlan]) -> tuple[FileChange, ...]
 
 def _environments(before: Compiled, after: Compiled, found: list[ReleasePlan]) -> Iterable[EnvironmentPlan]:
     for name in sorted(before.objects.environments.keys() & after.objects.environments.keys()):
-        changed = settings.of_environment(before.objects.environments[name][0], after.objects.environments[name][0])
+        old, new = before.objects.environments[name][0], after.objects.environments[name][0]
+        changed = _settings(settings.of_environment(old, new))
         if changed:
             restarts = tuple(each.model for each in found if each.environment == name and each.kind == "restart")
             yield EnvironmentPlan(name, changed, restarts)
+
+
+def _settings(found: Iterable[settings.Difference]) -> tuple[Setting, ...]:
+    return tuple(Setting(each.name, each.before, each.after, each.direction) for each in found)
 
 
 def _unplanned(before: Compiled, after: Compiled) -> list[Unplanned]:
@@ -172,6 +180,11 @@ def _unplanned(before: Compiled, after: Compiled) -> list[Unplanned]:
             elif folder == "environments":
                 found.setdefault((None, name), Unplanned(None, name, f"{path} {why}"))
     return list(found.values())
+
+
+def unsaid(found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """The findings that the plan does not say in its own words."""
+    return [each for each in found if each.code not in looser.CODES]
 
 
 def _finding(found: Diagnostic) -> Finding:

@@ -11,13 +11,13 @@ from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
 
 from mrc.diagnostics import Severity
+from mrc.settings import Direction
 
 FORMAT = "mrc.dev/plan/v1alpha1"
 
 Kind = Literal["added", "removed", "promotion", "rollback", "restart", "edit"]
 Sign = Literal["+", "~", "-"]
 Back = Literal["traffic", "commit", "pods"]
-Direction = Literal["looser", "stricter", "other"]
 
 
 class Part:

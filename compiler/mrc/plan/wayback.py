@@ -1,15 +1,12 @@
 """What a rollback of this change would return to, and which versions become warm or cold by it."""
 
 from collections.abc import Mapping
-from typing import Any
-
-import yaml
 
 from mrc import routers
 from mrc.link import Release, Version
 from mrc.plan.model import Warmth, WayBack
 from mrc.plan.objects import pod_template
-from mrc.render import pod
+from mrc.revert import template
 from mrc.timing import cold_start, total
 
 
@@ -40,11 +37,6 @@ def _why_not(release: Release, before: Release | None, fallback: Version, runnin
     if not keeps_warm(release):
         return "without a traffic router nothing is kept running: going back starts pods"
     return None
-
-
-def template(release: Release, version: Version) -> Any:
-    """The pod template of a version as it is rendered now, parsed."""
-    return yaml.safe_load(pod.template(release, version))
 
 
 def warmth(release: Release | None, before: Release | None, *, rolls: bool) -> tuple[Warmth, ...]:

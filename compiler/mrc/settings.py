@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from mrc.guardrail import Bound, Guardrail, WorseThanStable, limit_in_words
 from mrc.link import Release
-from mrc.plan.model import Direction, Setting
-from mrc.read import Document
+from mrc.read import Document, Path
 from mrc.rollouts import Stage, stages
 from mrc.schema import Verdict
 from mrc.schema.units import Duration, Share
+
+Direction = Literal["looser", "stricter", "other"]
 
 _ACTIONS = ("ticket", "page", "rollback")  # from the loosest to the strictest
 # Told in words of their own.
@@ -18,16 +20,36 @@ _APART = ("serve", "shadow", "canary", "blueGreen", "bake", "warm")
 _MISSING = ("ignore", "pause", "rollback")
 
 
-def settings(before: Release, after: Release) -> tuple[Setting, ...]:
+@dataclass(frozen=True)
+class Difference:
+    """A value that differs: what it is called, what it was and is (None where it is not there), and where it stands.
+
+    `path` is that of the newer document, or of what is left around a value that is gone.
+    """
+
+    name: str
+    before: str | None
+    after: str | None
+    direction: Direction
+    path: Path
+
+
+def settings(before: Release, after: Release) -> tuple[Difference, ...]:
     """What of the policy, and of the environment as far as it is known here, differs."""
     return (*_policy(before, after), *_guardrails(before, after), *_verdicts(before, after))
 
 
-def of_environment(before: Document, after: Document) -> tuple[Setting, ...]:
+def of_environment(before: Document, after: Document) -> tuple[Difference, ...]:
     """What differs in the document of an environment, value by value."""
     was, now = dict(_leaves(before.data["spec"], "")), dict(_leaves(after.data["spec"], ""))
     return tuple(
-        Setting(path, was.get(path), now.get(path), _demanded(path, was.get(path), now.get(path)))
+        Difference(
+            path,
+            was.get(path),
+            now.get(path),
+            _demanded(path, was.get(path), now.get(path)),
+            ("spec", *path.split(".")),
+        )
         for path in sorted(was.keys() | now.keys())
         if was.get(path) != now.get(path)
     )
@@ -52,6 +74,8 @@ def _demanded(path: str, before: str | None, after: str | None) -> Direction:
             return _less(Share.parse(before), Share.parse(after))
         case "limits.retained" if before is not None and after is not None:
             return _less(int(after), int(before))
+        case "limits.timeToRestore":
+            return _budget(before and Duration.parse(before), after and Duration.parse(after))
         case "limits.guardrails":
             old, new = set(json.loads(before or "[]")), set(json.loads(after or "[]"))
             return "looser" if old - new else "stricter"
@@ -59,23 +83,28 @@ def _demanded(path: str, before: str | None, after: str | None) -> Direction:
             return "other"
 
 
-def _policy(before: Release, after: Release) -> Iterator[Setting]:
+def _policy(before: Release, after: Release) -> Iterator[Difference]:
     old, new = before.policy, after.policy
+    path = after.path
     if (was := _stages(before)) != (now := _stages(after)):
-        yield Setting("stages", _joined(was), _joined(now), _exposure(stages(before), stages(after)))
+        strategy = "blueGreen" if new.blue_green is not None else "canary"
+        direction = _exposure(stages(before), stages(after))
+        yield Difference("stages", _joined(was), _joined(now), direction, (*path, strategy))
     if old.bake != new.bake:
-        yield Setting("bake", str(old.bake), str(new.bake), _less(new.bake, old.bake))
+        yield Difference("bake", str(old.bake), str(new.bake), _less(new.bake, old.bake), (*path, "bake"))
     if old.warm != new.warm:
         direction = _less(new.warm or Duration(0), old.warm or Duration(0))
-        yield Setting("warm", _text(old.warm), _text(new.warm), direction)
+        yield Difference("warm", _text(old.warm), _text(new.warm), direction, (*path, "warm"))
     left, right = _others(before), _others(after)
-    for path in sorted(left.keys() | right.keys()):
-        if left.get(path) != right.get(path):
-            yield Setting(path, left.get(path), right.get(path), _promised(path, left.get(path), right.get(path)))
+    for name in sorted(left.keys() | right.keys()):
+        (place, was_said), (_, said) = (side.get(name, (path, None)) for side in (left, right))
+        if was_said != said:
+            direction = _promised(name, was_said, said)
+            yield Difference(name, was_said, said, direction, right.get(name, (place, said))[0])
     if (was_held := _hold(before)) != (now_held := _hold(after)):
-        yield Setting("hold", was_held, now_held, "other")
+        yield Difference("hold", was_held, now_held, "other", (*path, "serve"))
     if before.team != after.team:
-        yield Setting("team", before.team, after.team, "other")
+        yield Difference("team", before.team, after.team, "other", ("metadata", "team"))
 
 
 def _hold(release: Release) -> str | None:
@@ -83,13 +112,14 @@ def _hold(release: Release) -> str | None:
     return f"{release.hold[0].file} pins {release.version.number}" if release.hold is not None else None
 
 
-def _others(release: Release) -> dict[str, str]:
-    """What else the policy says, for this environment and for all of them."""
+def _others(release: Release) -> dict[str, tuple[Path, str]]:
+    """What else the policy says, for this environment and for all of them, and where."""
     spec = release.policy_document.data["spec"]
     own = spec["environments"][release.environment_name]
+    parts = ((spec, ("environments", "guardrails"), ("spec",)), (own, _APART, release.path))
     return {
-        path: text
-        for part, apart in ((spec, ("environments", "guardrails")), (own, _APART))
+        path: ((*place, *path.split(".")), text)
+        for part, apart, place in parts
         for key, value in part.items()
         if key not in apart
         for path, text in _leaves(value, key)
@@ -98,10 +128,15 @@ def _others(release: Release) -> dict[str, str]:
 
 def _promised(path: str, before: str | None, after: str | None) -> Direction:
     if path == "timeToRestore":
-        if before is None or after is None:
-            return "looser" if after is None else "stricter"
-        return _less(Duration.parse(before), Duration.parse(after))
+        return _budget(before and Duration.parse(before), after and Duration.parse(after))
     return "looser" if path == "promotesFrom" and after is None else "other"
+
+
+def _budget(before: object, after: object) -> Direction:
+    """Looser where more time may pass, or any."""
+    if before is None or after is None:
+        return "looser" if after is None else "stricter"
+    return _less(before, after)
 
 
 def _stages(release: Release) -> list[str]:
@@ -155,20 +190,22 @@ def _at(curve: list[tuple[int, float]], moment: int) -> float:
     return [share for since, share in curve if since <= moment][-1]
 
 
-def _guardrails(before: Release, after: Release) -> Iterator[Setting]:
+def _guardrails(before: Release, after: Release) -> Iterator[Difference]:
     old = {guardrail.name: guardrail for guardrail in before.guardrails}
     new = {guardrail.name: guardrail for guardrail in after.guardrails}
+    written = after.policy_document.data["spec"]["guardrails"]
     for name in sorted(old.keys() | new.keys()):
         was, now = old.get(name), new.get(name)
-        place = f"guardrail {name}"
+        place, path = f"guardrail {name}", ("spec", "guardrails", name)
         if was is None or now is None:
             direction: Direction = "stricter" if was is None else "looser"
-            yield Setting(place, _limit(was) if was else None, _limit(now) if now else None, direction)
+            yield Difference(place, _limit(was) if was else None, _limit(now) if now else None, direction, path)
             continue
         if _what(was) != _what(now):
-            yield Setting(place, _limit(was), _limit(now), _limits(was, now))
+            key = next((key for key in ("max", "min", "worseThanStable") if key in written.get(name, {})), "metric")
+            yield Difference(place, _limit(was), _limit(now), _limits(was, now), (*path, key))
         for key, left, right, way in (
-            ("window", str(was.window), str(now.window), "other"),
+            ("window", str(was.window), str(now.window), _less(was.window, now.window)),
             ("minSamples", str(was.min_samples), str(now.min_samples), _less(was.min_samples, now.min_samples)),
             ("action", was.action, now.action, _less(_ACTIONS.index(now.action), _ACTIONS.index(was.action))),
             (
@@ -180,7 +217,7 @@ def _guardrails(before: Release, after: Release) -> Iterator[Setting]:
             ("tier", was.tier, now.tier, "other"),
         ):
             if left != right:
-                yield Setting(f"{place} {key}", left, right, way)  # type: ignore[arg-type]
+                yield Difference(f"{place} {key}", left, right, way, (*path, key))
 
 
 def _what(guardrail: Guardrail) -> object:
@@ -218,12 +255,12 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def _verdicts(before: Release, after: Release) -> Iterator[Setting]:
+def _verdicts(before: Release, after: Release) -> Iterator[Difference]:
     """What people or the reconciler have said of the versions since."""
     for number in sorted(before.verdicts.keys() | after.verdicts.keys()):
         was, now = (_said(each.verdicts.get(number), after.environment_name) for each in (before, after))
         if was != now:
-            yield Setting(f"verdict on {number}", was, now, "other")
+            yield Difference(f"verdict on {number}", was, now, "other", ("spec",))
 
 
 def _said(verdict: Verdict | None, environment: str) -> str | None:
