@@ -116,6 +116,10 @@ def _back(release: Release, cell: Cell, phase: Phase) -> tuple[Part, ...]:
     blue_green = release.policy.blue_green is not None
     moves = blue_green or routers.can(release.environment.spec.router.kind, "weights")
     match phase:
+        case "cold" if release.policy.blue_green is not None:
+            # Only a return to pods that are warm skips the preview.
+            preview: Part = ("preview", release.policy.blue_green.preview.for_)
+            return (*revert, ("argo", ARGO), *cold_start(release), preview, route)
         case "cold":
             return (*revert, ("argo", ARGO), *cold_start(release), route)
         case "warm":

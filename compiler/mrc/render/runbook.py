@@ -11,11 +11,20 @@ from mrc.render.common import grpc_host, http_host, ingress_names, service_ports
 from mrc.render.engine import fill
 from mrc.rollouts import Stage, active, pinned, stages
 from mrc.runtime import cache_prefix
+from mrc.timing import Phase, restore, slowest
 
 _ACTIONS = {
     "rollback": "Argo aborts during the rollout; after it, an alert asks for the rollback",
     "page": "an alert pages",
     "ticket": "an alert opens a ticket",
+}
+
+
+_PHASES: dict[Phase, str] = {
+    "rollout": "during the rollout",
+    "bake": "in the bake",
+    "warm": "promoted, the fallback warm",
+    "cold": "promoted, the fallback cold",
 }
 
 
@@ -36,6 +45,7 @@ def render(release: Release) -> list[Artifact]:
         routed=routers.can(release.environment.spec.router.kind, "weights"),
         reached=_reached(release),
         stages=_stages(release),
+        times=_times(release),
         lifetime=str(release.policy.sessions.lifetime) if release.policy.sessions is not None else None,
         pinned=[version.number for version in pinned(release)],
         hooks=_hooks(release),
@@ -100,6 +110,22 @@ def _stages(release: Release) -> list[dict[str, str]]:
 
 def _long(stage: Stage) -> str:
     return f"for {stage.length}" if stage.length is not None else "until a person promotes"
+
+
+def _times(release: Release) -> list[dict[str, str]]:
+    """Worst cases by phase: until hard failures and anomalies are seen, and until the fallback serves after that."""
+    ways, found = restore(release), []
+    for phase, when in _PHASES.items():
+        hard, anomaly = slowest(ways, phase, "immediate"), slowest(ways, phase, "short")
+        both = [way for way in (hard, anomaly) if way is not None]
+        if both:
+            row = {
+                "when": when,
+                "hard": str(hard.seen) if hard else "-",
+                "anomaly": str(anomaly.seen) if anomaly else "-",
+            }
+            found.append({**row, "back": str(max(way.back for way in both))})
+    return found
 
 
 def _per_second(rate: Fraction) -> str:
