@@ -4,7 +4,7 @@ from mrc.diagnostics import Diagnostic, warning
 from mrc.link import Release
 
 HELD = warning(
-    "MRC381", "a model that is held",
+    "MRC386", "a model that is held",
     reason="The hold pins what serves until a person clears it: the policy's line moves nothing until then.",
     hint="when it is safe again: mrc clear MODEL -e ENVIRONMENT --reason TEXT",
 )  # fmt: skip
