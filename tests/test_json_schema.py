@@ -45,6 +45,39 @@ def validator(kind: str) -> jsonschema.protocols.Validator:
     return jsonschema.Draft202012Validator(schema)
 
 
+HOLD = """
+apiVersion: mrc.dev/v1alpha1
+kind: Hold
+metadata: {environment: production, model: sentiment}
+spec:
+  serve: {version: 12, fallback: 11}
+  by: mrc
+  at: 2026-10-04T09:12:02Z
+  reason: two rollbacks within a day
+  cleared: {by: ana@example.com, at: 2026-10-05T10:00:00Z, reason: 14 fixes the scaler}
+"""
+INCIDENT = """
+apiVersion: mrc.dev/v1alpha1
+kind: Incident
+metadata: {environment: production, model: sentiment, id: 20261004-091200-1f0c33aa}
+spec:
+  cause:
+    kind: analysis
+    id: analysisrun/6dd3fd1c-3b69-4d52-8a2e-1f1ab9dcb3f4
+    version: 13
+    message: the analysis failed
+    evidence: [{guardrail: errors, found: "Failed, 3 of 3 measurements"}]
+  action: rollback
+  verdict: rejected
+  before: {version: 13, fallback: 12}
+  after: {version: 12, fallback: 11}
+  held: false
+  reasons: [{gate: cooldown, passed: true, saw: no rollback before}]
+  times: {onset: 2026-10-04T09:12:00Z, detected: 2026-10-04T09:12:01Z, decided: 2026-10-04T09:12:01Z}
+  outcome: {state: recovered, at: 2026-10-04T09:14:00Z, message: version 12 has all traffic}
+"""
+
+
 def documents() -> Iterator[tuple[str, bytes]]:
     """The documents of the example fleet and of a fresh repository, by path."""
     for file in [TOP / "mrc.yaml", *(TOP / "environments").glob("*.yaml"), *(TOP / "policies").rglob("*.yaml")]:
@@ -52,6 +85,9 @@ def documents() -> Iterator[tuple[str, bytes]]:
     for path, data in files().items():
         if path.endswith(".yaml") and b"\nkind: " in data:
             yield f"init/{path}", data
+    # What the reconciler writes is in no fresh repository.
+    yield "holds/production/sentiment.yaml", HOLD.encode()
+    yield "incidents/production/sentiment/20261004-091200-1f0c33aa.yaml", INCIDENT.encode()
 
 
 DOCUMENTS = dict(sorted(documents()))

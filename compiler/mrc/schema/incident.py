@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from mrc.schema.base import Envelope, Line, Model, Name, _text
 from mrc.schema.policy import Serve
@@ -86,7 +86,7 @@ class Reason(Model):
 
     Example: cooldown
     """
-    passed: bool
+    passed: StrictBool
     """Whether it allows the rollback.
 
     Example: true
@@ -184,7 +184,7 @@ class IncidentSpec(Model):
 
     Example: {version: 41, fallback: 40}
     """
-    held: bool = False
+    held: StrictBool = False
     """Whether the model is held since.
 
     Example: false
