@@ -64,3 +64,34 @@ def test_an_alert_after_the_promotion_brings_the_fallback_back(tmp_path: Path) -
     failures = signals.alerts([alert()], "production")
     world.reconciler.step(seen([rollout(phase="stable")], more=failures, now=BEGIN + timedelta(minutes=1)))
     assert world.team.log()[0] == "Roll sentiment back to 12 in production"
+
+
+def test_somebody_elses_push_is_kept_and_decided_on_again(tmp_path: Path) -> None:
+    world = begin(tmp_path / "state", team(tmp_path))
+    push = world.reconciler.ledger.push
+
+    def late(commit: str) -> object:
+        world.reconciler.ledger.push = push  # type: ignore[method-assign]
+        (world.team.tree / "README.md").write_text("hello\n")
+        world.team.publish("Say hello")
+        return push(commit)
+
+    world.reconciler.ledger.push = late  # type: ignore[method-assign,assignment]
+    world.reconciler.step(seen([rollout()], [run()]))
+    assert world.team.log()[:2] == ["Roll sentiment back to 12 in production", "Say hello"]
+
+
+def test_a_hold_is_cleared_and_a_version_rolled_back_by_hand(tmp_path: Path) -> None:
+    tree = team(tmp_path).tree
+    held = mrc("hold", MODEL, "-e", "production", "--reason", "the big day", cwd=tree)
+    assert held.returncode == 0, held.stderr
+    refused = mrc("promote", MODEL, "11", "-e", "production", cwd=tree)
+    assert refused.returncode == 2
+    assert "the big day" in refused.stderr
+    assert "since" in mrc("status", "-e", "production", cwd=tree).stdout
+    assert mrc("clear", MODEL, "-e", "production", "--reason", "over", cwd=tree).returncode == 0
+    back = mrc("rollback", MODEL, "-e", "production", "--reason", "wrong answers", cwd=tree)
+    assert back.returncode == 0, back.stderr
+    assert "Mrc-To: 12" in back.stdout
+    assert "MRC402" not in mrc("render", "--check", cwd=tree).stderr
+    assert "rollback 13 -> 12, rejected" in mrc("history", MODEL, "-e", "production", cwd=tree).stdout

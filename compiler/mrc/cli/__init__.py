@@ -14,14 +14,19 @@ from mrc import __version__
 
 VERBS = {
     "check": "Check policies, versions and environments.",
+    "clear": "End a hold.",
     "explain": "Explain a code, a field or a metric.",
     "fetch": "Lay down a model repository from a manifest.",
+    "history": "Print the incidents of a model.",
+    "hold": "Pin what serves until somebody clears it.",
     "init": "Start a repository of policies.",
     "plan": "Say what a change does, before it is merged.",
     "promote": "Let another version serve: change the one line.",
     "reconcile": "Follow failures with commits: the service.",
     "render": "Render what Kubernetes, Triton and Prometheus accept.",
+    "rollback": "Go back from the version that serves, by hand.",
     "schema": "Print the JSON Schema of a document.",
+    "status": "Say what serves where.",
 }
 
 

@@ -1,7 +1,9 @@
 """What the verbs share: where the tree is, and how findings are shown."""
 
+import os
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
@@ -108,3 +110,35 @@ class Progress:
         if self.shown:
             self.stream.write("\r\x1b[K")
             self.stream.flush()
+
+
+def one_line(context: click.Context, parameter: click.Parameter, text: str) -> str:
+    """A reason goes into files and commits: one printable line."""
+    if not text.strip() or not text.isprintable() or len(text) > 500:
+        raise click.BadParameter("write one printable line, 500 characters at most")
+    return text
+
+
+def author(directory: Path) -> str:
+    """Who git says that writes here."""
+    from mrc.revision import repository
+
+    repo = repository(directory)
+    found = str(repo.config_reader().get_value("user", "email", "")) if repo is not None else ""
+    return found if found.isprintable() and 0 < len(found) < 250 else "a person"
+
+
+def apply(directory: Path, edits: Mapping[str, bytes | None]) -> None:
+    """Write files beside and rename them; None removes one."""
+    for path, data in edits.items():
+        target = directory / path
+        try:
+            if data is None:
+                target.unlink(missing_ok=True)
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            beside = target.with_name(f".{target.name}.mrc")
+            beside.write_bytes(data)
+            os.replace(beside, target)  # noqa: PTH105
+        except OSError as problem:
+            raise click.ClickException(f"cannot write {target}: {problem.strerror}") from None
