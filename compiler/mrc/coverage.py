@@ -7,6 +7,7 @@ each of the three may have just been missed, so that `lag` is their sum.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal
 
 from mrc.guardrail import Absence, Guardrail
@@ -49,10 +50,13 @@ def phases(release: Release) -> list[Stage]:
     return found
 
 
-def cover(release: Release) -> list[Cell]:
+@lru_cache(maxsize=8)  # several rules and the runbook ask for the same release, one after the other
+def cover(release: Release) -> tuple[Cell, ...]:
     """Each active guardrail in each phase, by guardrail, then in the order of the phases."""
     found = phases(release)
-    return [_cell(release, guardrail, found, index) for guardrail in active(release) for index in range(len(found))]
+    return tuple(
+        _cell(release, guardrail, found, index) for guardrail in active(release) for index in range(len(found))
+    )
 
 
 def lag(release: Release, *, promoted: bool = False) -> Duration:

@@ -84,7 +84,7 @@ RULES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one object a version, so that what is derived from it can be kept beside it
 class Version:
     """A version, and what its server offers.
 
@@ -99,7 +99,7 @@ class Version:
     server: runtime.Server
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Release:
     """One model in one environment."""
 

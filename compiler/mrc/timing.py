@@ -4,8 +4,10 @@ Every part is a worst case, and the parts add up: the scrape, the evaluation and
 the failure is so small that it needs the whole window, the syncer has just looked.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal
 
 from mrc import routers
@@ -60,10 +62,11 @@ def total(parts: tuple[Part, ...]) -> Duration:
     return Duration(sum(part for _, part in parts))
 
 
-def restore(release: Release) -> list[Way]:
+@lru_cache(maxsize=8)
+def restore(release: Release) -> tuple[Way, ...]:
     """Every guardrail that rolls back, in every phase in which it can, by phase; nothing without a fallback."""
     if release.fallback is None:
-        return []
+        return ()
     found: dict[tuple[Phase, str], Way] = {}
     for cell in cover(release):
         if not cell.automatic or not (cell.stage.answers or cell.guardrail.of_pods) or cell.stage.kind == "preview":
@@ -71,10 +74,10 @@ def restore(release: Release) -> list[Way]:
         for phase in _phases(release, cell):
             seen, back = detection(release, cell.guardrail, phase), _back(release, cell, phase)
             found[phase, cell.guardrail.name] = Way(phase, cell.guardrail, seen, back)
-    return sorted(found.values(), key=lambda way: (PHASES.index(way.phase), way.guardrail.name))
+    return tuple(sorted(found.values(), key=lambda way: (PHASES.index(way.phase), way.guardrail.name)))
 
 
-def slowest(ways: list[Way], phase: Phase, *tiers: Tier) -> Way | None:
+def slowest(ways: Sequence[Way], phase: Phase, *tiers: Tier) -> Way | None:
     """The worst of a phase, among the guardrails of some tiers."""
     among = [way for way in ways if way.phase == phase and way.guardrail.tier in tiers]
     return max(among, key=lambda way: way.restored, default=None)

@@ -1,5 +1,7 @@
 """Can a guardrail fire while something automatic listens, in Prometheus' and Argo's own arithmetic of time?"""
 
+from collections.abc import Sequence
+
 from mrc.coverage import Cell, counts_requests, cover, lag, shown, sustained
 from mrc.diagnostics import Diagnostic, error, warning
 from mrc.link import Release
@@ -73,7 +75,7 @@ def _compared(release: Release) -> list[Diagnostic]:
     ]  # fmt: skip
 
 
-def _never(release: Release, cells: list[Cell]) -> list[Diagnostic]:
+def _never(release: Release, cells: Sequence[Cell]) -> list[Diagnostic]:
     found = []
     for guardrail in active(release):
         if guardrail.action != "rollback" or (guardrail.tier == "trend" and not guardrail.compares):
@@ -98,7 +100,7 @@ def _never(release: Release, cells: list[Cell]) -> list[Diagnostic]:
     return found
 
 
-def _stages(release: Release, cells: list[Cell]) -> list[Diagnostic]:
+def _stages(release: Release, cells: Sequence[Cell]) -> list[Diagnostic]:
     """Stages with users whose immediate guardrails all need longer than the stage is."""
     found: list[Diagnostic] = []
     exposed = dict.fromkeys(cell.stage for cell in cells if cell.stage.answers and not cell.stage.promoted)

@@ -1,5 +1,7 @@
 """How long may a failure last, at worst, and is the fallback still warm when it is seen?"""
 
+from collections.abc import Sequence
+
 from mrc.diagnostics import Diagnostic, error
 from mrc.link import Release
 from mrc.read import Path
@@ -38,7 +40,7 @@ def check(release: Release) -> list[Diagnostic]:
     return [*_budget(release, ways), *_warm(release, ways)]
 
 
-def _budget(release: Release, ways: list[Way]) -> list[Diagnostic]:
+def _budget(release: Release, ways: Sequence[Way]) -> list[Diagnostic]:
     found: list[Diagnostic] = []
     document, place = release.policy_document, (*release.path, "timeToRestore")
     own, demanded = release.policy.time_to_restore, release.environment.spec.limits.time_to_restore
@@ -72,7 +74,7 @@ def _sum(parts: tuple[Part, ...]) -> str:
     return " + ".join(f"{name} {long}" for name, long in parts)
 
 
-def _warm(release: Release, ways: list[Way]) -> list[Diagnostic]:
+def _warm(release: Release, ways: Sequence[Way]) -> list[Diagnostic]:
     warm = release.policy.warm
     listening = [way for way in ways if way.phase == "warm"]
     if warm is None or not listening:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import lru_cache
 from typing import Any
 
 from mrc import modelconfig, runtime
@@ -14,6 +15,7 @@ from mrc.schema.version import Artifact as Pinned
 MANIFEST = "manifest.json"
 
 
+@lru_cache(maxsize=32)  # the ConfigMap, its name, and the pods that mount it ask for the same
 def data(release: Release, version: Version) -> dict[str, str]:
     """What the ConfigMap holds: `manifest.json`, and the configuration of the server by the name of its file.
 
