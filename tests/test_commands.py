@@ -1,10 +1,14 @@
 """The commands as a team meets them, on copies of the example fleet."""
 
+import io
 import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from conftest import mrc
+from mrc.cli.common import Progress
 
 POLICY = "policies/ranker/policy.yaml"
 
@@ -133,3 +137,29 @@ def test_every_code_is_explained(fleet: Path) -> None:
     done = mrc("explain", codes[-1], cwd=fleet)
     assert done.returncode == 0
     assert codes[-1] in done.stdout
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_shown_on_a_terminal_once_a_second_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 0.5, 1.5, 1.55, 3.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    terminal = Terminal()
+    progress = Progress("models", terminal)
+    for done in range(1, 5):
+        progress(done, 9)
+    progress.end()
+    assert terminal.getvalue() == "\r2 of 9 models \r4 of 9 models \r\x1b[K"
+
+
+def test_no_progress_goes_into_a_log() -> None:
+    log = io.StringIO()
+    progress = Progress("models", log)
+    progress(1, 9)
+    progress.end()
+    assert log.getvalue() == ""

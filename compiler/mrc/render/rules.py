@@ -174,8 +174,8 @@ def _literal(text: str) -> str:
 def _what_to_do(release: Release, guardrail: Guardrail) -> str:
     if guardrail.action != "rollback" or release.fallback is None:
         return "Nothing happens by itself: a person decides."
-    command = f"mrc promote {release.model} {release.fallback.number} -e {release.environment_name}"
-    return f"Back to version {release.fallback.number} by hand: {command}, mrc render, commit, sync."
+    command = f"mrc rollback {release.model} -e {release.environment_name} --reason ..."
+    return f"Back to version {release.fallback.number} by hand: {command}, commit, sync."
 
 
 def _annotations(
