@@ -9,7 +9,6 @@ from mrc import coverage, timing
 from mrc.diagnostics import Diagnostic, Severity, error, warning
 from mrc.link import Fleet, Release, Version
 from mrc.promote import PromotionError, promote
-from mrc.render import pod
 from mrc.rollouts import stages
 from mrc.schema.units import Duration
 from mrc.tree import Overlay, Tree, UnreadableError
@@ -134,6 +133,8 @@ def running(base: Tree, before: Release, version: Version) -> Any:
 
 def template(release: Release, version: Version) -> Any:
     """The pod template of a version as it is rendered now, parsed."""
+    from mrc.render import pod  # and its templates: only where there is a base to compare with
+
     return yaml.load(pod.template(release, version), _LOADER)  # noqa: S506
 
 

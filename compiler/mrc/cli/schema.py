@@ -2,7 +2,6 @@
 
 import click
 
-from mrc.plan import json as plan_json
 from mrc.schema import KINDS
 from mrc.schema.jsonschema import json_schema
 
@@ -19,6 +18,8 @@ def schema(kind: str | None) -> int:
         click.echo(f"{PLAN:15} What `mrc plan --format json` prints.")
         return 0
     if kind == PLAN:
+        from mrc.plan import json as plan_json  # and all that a plan is made of: for this kind alone
+
         click.echo(plan_json.schema(), nl=False)
         return 0
     if kind not in KINDS:
