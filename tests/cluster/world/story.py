@@ -54,7 +54,7 @@ class Story:
         """Whether this version serves, fully promoted."""
         rollout = self.rollout()
         status = self.status(rollout)
-        if not status or version_of(rollout["spec"]["template"]) != version:
+        if not status or "spec" not in rollout or version_of(rollout["spec"]["template"]) != version:
             return False
         return status.get("phase") == "Healthy" and status.get("stableRS") == status.get("currentPodHash")
 
