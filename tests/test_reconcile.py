@@ -95,3 +95,29 @@ def test_a_hold_is_cleared_and_a_version_rolled_back_by_hand(tmp_path: Path) -> 
     assert "Mrc-To: 12" in back.stdout
     assert "MRC402" not in mrc("render", "--check", cwd=tree).stderr
     assert "rollback 13 -> 12, rejected" in mrc("history", MODEL, "-e", "production", cwd=tree).stdout
+
+
+def test_a_page_stands_until_somebody_had_the_time_to_see_it(tmp_path: Path) -> None:
+    world = begin(tmp_path / "state", team(tmp_path))
+    world.monitored.unhealthy, world.monitored.deaf = ("nodes is 0",), True
+    world.reconciler.step(seen(more=signals.alerts([alert()], "production")))
+    assert world.team.log()[0] == "Record that sentiment in production needs a person"
+    assert world.monitored.pages == []
+
+    world.monitored.deaf = False
+    world.reconciler.step(seen())
+    (page,) = world.monitored.pages
+    assert page["labels"]["alertname"] == "MrcNeedsAPerson"
+    world.reconciler.step(seen())
+    assert len(world.monitored.pages) == 1, "told twice in the same minute"
+    world.clock.pass_(minutes=1)
+    world.reconciler.step(seen())
+    assert len(world.monitored.pages) == 2, "an Alertmanager that was restarted would have forgotten it"
+
+    # So would a reconciler.
+    again = begin(tmp_path / "other", world.team, world.clock)
+    again.reconciler.step(seen())
+    assert again.monitored.pages == [page]
+    world.clock.pass_(hours=4)
+    world.reconciler.step(seen())
+    assert len(world.monitored.pages) == 2

@@ -16,6 +16,7 @@ from typing import Any
 from conftest import mrc
 from mrc.reconcile.git import Git
 from mrc.reconcile.ledger import Identity, Ledger
+from mrc.reconcile.monitoring import MonitoringError
 from mrc.reconcile.reconciler import Reconciler, Seen
 from mrc.reconcile.signals import aborted, running
 from mrc.reconcile.telemetry import Telemetry
@@ -163,6 +164,7 @@ class Monitored:
     unhealthy: tuple[str, ...] = ()
     bad: set[tuple[str, str, int]] = field(default_factory=set)
     pages: list[Mapping[str, Any]] = field(default_factory=list)
+    deaf: bool = False
 
     def problems(self, healthy: Mapping[str, str]) -> tuple[str, ...]:
         return self.unhealthy
@@ -174,6 +176,8 @@ class Monitored:
         return sorted(name for each, name, number in self.bad if (each, number) == (model, version))
 
     def page(self, alerts: Iterable[Mapping[str, Any]]) -> None:
+        if self.deaf:
+            raise MonitoringError("Alertmanager does not answer")
         self.pages += list(alerts)
 
 

@@ -115,6 +115,11 @@ def alert(name: str, own: Mapping[str, str], summary: str, description: str, now
     return {
         "labels": {"alertname": name, labels.ALERT_ACTION: "page", **own},
         "annotations": {"summary": summary, "description": description},
-        "startsAt": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-        "endsAt": f"{now + PAGED_FOR:%Y-%m-%dT%H:%M:%SZ}",
+        "startsAt": stamp(now),
+        "endsAt": stamp(now + PAGED_FOR),
     }
+
+
+def stamp(at: datetime) -> str:
+    """An instant as Alertmanager takes it, in UTC; such texts sort by time."""
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"

@@ -9,15 +9,15 @@ from typing import Protocol
 from mrc import __version__
 from mrc.compile import analyse
 from mrc.load import load
-from mrc.reconcile import monitoring as watching
 from mrc.reconcile.change import Change, closed, compose
-from mrc.reconcile.decide import QUIET, Decision, decide, targets
+from mrc.reconcile.decide import Decision, decide, targets
 from mrc.reconcile.failure import Failure, Running
 from mrc.reconcile.git import GitError
 from mrc.reconcile.gittree import GitTree
 from mrc.reconcile.ledger import Ledger
 from mrc.reconcile.message import message
-from mrc.reconcile.monitoring import MonitoringError
+from mrc.reconcile.monitoring import PAGED_FOR, MonitoringError
+from mrc.reconcile.pages import Pages
 from mrc.reconcile.records import emit
 from mrc.reconcile.recovery import Progress, progress
 from mrc.reconcile.state import State
@@ -71,6 +71,7 @@ class Reconciler:
         self._ended: set[str] = set()
         self._detected: dict[str, datetime] = {}
         self._quiet: dict[str, float] = {}
+        self._pages = Pages(telemetry)
         self._observed: set[str] = set()
         self._tree: GitTree | None = None
         self._fetched = float("-inf")
@@ -81,8 +82,7 @@ class Reconciler:
         """Fetch, and take up what was begun. Raises GitError, RefusedError."""
         tree = self._fetch()
         environment = self._environment(tree)
-        again = [one for one in self._records(tree, self.clock() - QUIET) if _pages(one)]
-        self._page(again)
+        self._pages.add(self._records(tree, self.clock() - PAGED_FOR))
         return environment
 
     def _fetch(self) -> GitTree:
@@ -131,6 +131,7 @@ class Reconciler:
         """One pass over everything that is the case. Raises GitError when the remote does not answer, RefusedError."""
         now, tick = self.clock(), time.monotonic()
         self._note(seen)
+        self._pages.send(self.monitoring, now)
         for failure in seen.failures:
             self._detected.setdefault(failure.cause, now)
         due = [one for one in seen.failures if self._quiet.get(one.cause, 0) <= tick]
@@ -289,7 +290,9 @@ class Reconciler:
         if pushed.state != "done":
             self.telemetry.log(f"the push was {pushed.state}", level="error", incidents=ids, said=pushed.text)
             if pushed.state == "refused":
-                self._page_refused(pushed.text, change)
+                models = {one.metadata.model for one in change.incidents}
+                self._pages.refused(self.environment, pushed.text, models, self.clock())
+                self._pages.send(self.monitoring, self.clock())
             raise GitError(1, f"the push was {pushed.state}: {pushed.text}")
         took = time.monotonic() - begin
         self.telemetry.set("mrc_reconciler_decided_to_pushed_seconds", took)
@@ -311,7 +314,9 @@ class Reconciler:
         for one in change.incidents:
             if one.spec.outcome is None:
                 self._open[incident_path(one)] = Progress(one, pushed=at)
-        self._page([one for one in change.incidents if _pages(one)])
+        self._pages.let_in()
+        self._pages.add(change.incidents)
+        self._pages.send(self.monitoring, at)
         if any(one.spec.outcome is None for one in change.incidents):
             self._after_push(commit)
 
@@ -336,26 +341,6 @@ class Reconciler:
                 )
             self._quiet[decision.failure.cause] = time.monotonic() + RECHECK_SECONDS
 
-    def _page(self, incidents: Iterable[Incident]) -> None:
-        pages = [_alert(one) for one in incidents]
-        if not pages:
-            return
-        try:
-            self.monitoring.page(pages)
-        except MonitoringError as fault:
-            self.telemetry.count("mrc_reconciler_errors_total", what="page")
-            self.telemetry.log("people could not be paged", level="error", error=str(fault))
-
-    def _page_refused(self, text: str, change: Change) -> None:
-        names = ", ".join(sorted({one.metadata.model for one in change.incidents}))
-        description = f"The remote refused the commit for {names}: {text}. Until it is let in, go back by hand."
-        summary = f"git refuses the reconciler of {self.environment}"
-        page = watching.alert("MrcPushRefused", {"environment": self.environment}, summary, description, self.clock())
-        try:
-            self.monitoring.page([page])
-        except MonitoringError:
-            self.telemetry.count("mrc_reconciler_errors_total", what="page")
-
 
 def _close(change: Change, ended: list[Progress]) -> list[Incident]:
     """The endings, added to the change."""
@@ -367,24 +352,3 @@ def _close(change: Change, ended: list[Progress]) -> list[Incident]:
         change.incidents.append(record)
         found.append(record)
     return found
-
-
-def _pages(found: Incident) -> bool:
-    spec = found.spec
-    return spec.action == "page" or (spec.outcome is not None and spec.outcome.state == "escalated")
-
-
-def _alert(found: Incident) -> dict[str, object]:
-    spec, metadata = found.spec, found.metadata
-    own = {"environment": metadata.environment, "model": metadata.model, "incident": metadata.id}
-    where = f"{metadata.model} in {metadata.environment}"
-    assert spec.outcome is not None
-    if spec.action == "page":
-        summary = f"{where}: version {int(spec.cause.version)} failed, and nothing was rolled back"
-    else:
-        assert spec.after is not None
-        summary = f"{where}: going back to version {int(spec.after.version)} did not help in time"
-    failed = "; ".join(f"{each.gate}: {each.saw}" for each in spec.reasons if not each.passed)
-    text = f"{spec.cause.message}. {spec.outcome.message}. {failed}".strip()
-    text += f" Going back by hand: mrc rollback {metadata.model} -e {metadata.environment} --reason TEXT."
-    return watching.alert("MrcNeedsAPerson", own, summary, text, spec.outcome.at)

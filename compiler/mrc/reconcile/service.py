@@ -12,12 +12,15 @@ from mrc.reconcile.git import GitError
 from mrc.reconcile.ledger import Ledger
 from mrc.reconcile.monitoring import Monitoring, MonitoringError
 from mrc.reconcile.reconciler import Reconciler, RefusedError, Seen
-from mrc.reconcile.signals import aborted, alerts, running
+from mrc.reconcile.signals import Object, aborted, alerts, running
 from mrc.reconcile.telemetry import Telemetry
 from mrc.schema import Environment
 
 PATIENCE_SECONDS = 120.0
 """How long the loop may take for one round before /healthz says that it is stuck."""
+
+UNREAD_SECONDS = 30.0
+"""How long the AnalysisRuns of an aborted Rollout are asked for before git follows without them."""
 
 
 class Service:
@@ -35,6 +38,7 @@ class Service:
         self._ledger, self._name, self._api = ledger, environment, api
         self._telemetry, self._clock, self._every = telemetry, clock, every
         self._beat = time.monotonic()
+        self._unread: dict[str, float] = {}
 
     def problem(self, now: float) -> str | None:
         """What is wrong with the process itself; a remote that does not answer is not."""
@@ -99,12 +103,16 @@ class Service:
             self._telemetry.log("Alertmanager cannot be asked", level="warning", error=str(fault))
         return seen
 
-    def _aborted(self, rollouts: Rollouts, rollout: object) -> Failure | None:
-        look = partial(aborted, rollout, environment=self._name, now=self._clock())  # type: ignore[arg-type]
+    def _aborted(self, rollouts: Rollouts, rollout: Object) -> Failure | None:
+        look = partial(aborted, rollout, environment=self._name, now=self._clock())
+        uid = str(rollout["metadata"].get("uid"))
         try:
-            return look(rollouts.runs(rollout))  # type: ignore[arg-type]
+            found = look(rollouts.runs(rollout))
         except ClusterError as fault:
-            # Git must follow all the same; without its runs nobody can blame the version.
             self._telemetry.count("mrc_reconciler_errors_total", what="kubernetes")
             self._telemetry.log("the AnalysisRuns cannot be read", level="warning", error=str(fault))
-            return None
+            since = self._unread.setdefault(uid, time.monotonic())
+            # Git must follow all the same. Without its runs nobody can blame the version, so they have some time.
+            return look(()) if time.monotonic() - since > UNREAD_SECONDS else None
+        self._unread.pop(uid, None)
+        return found

@@ -1,0 +1,90 @@
+"""Who is called, for as long as a page stands: what is told once is lost with the Alertmanager that heard it."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from mrc import labels
+from mrc.reconcile import monitoring
+from mrc.reconcile.monitoring import MonitoringError
+from mrc.reconcile.telemetry import Telemetry
+from mrc.schema import Incident
+
+RESEND = timedelta(minutes=1)
+"""How often a page is told again, as Prometheus does with its alerts."""
+
+ALWAYS = datetime.min.replace(tzinfo=UTC)
+
+
+class Pager(Protocol):
+    """What takes alerts, and raises MonitoringError when it does not."""
+
+    def page(self, alerts: Iterable[Mapping[str, Any]]) -> None: ...
+
+
+class Pages:
+    """The pages that stand. What fails to go out is sent again at the next call."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+        self._standing: dict[str, dict[str, Any]] = {}
+        self._due = ALWAYS
+
+    def add(self, incidents: Iterable[Incident]) -> None:
+        """A page for each incident that asks for a person."""
+        for one in incidents:
+            if asks(one):
+                self._standing[one.metadata.id] = _alert(one)
+                self._due = ALWAYS
+
+    def refused(self, environment: str, text: str, models: Iterable[str], now: datetime) -> None:
+        """A page for a remote that does not take the commit."""
+        names = ", ".join(sorted(models))
+        description = f"The remote refused the commit for {names}: {text}. Until it is let in, go back by hand."
+        summary = f"git refuses the reconciler of {environment}"
+        own = {labels.SERIES_ENVIRONMENT: environment}
+        self._standing["refused"] = monitoring.alert("MrcPushRefused", own, summary, description, now)
+        self._due = ALWAYS
+
+    def let_in(self) -> None:
+        """The remote takes commits again."""
+        self._standing.pop("refused", None)
+
+    def send(self, pager: Pager, now: datetime) -> None:
+        """Tell what is new or due, and forget what has ended."""
+        self._standing = {key: one for key, one in self._standing.items() if one["endsAt"] > monitoring.stamp(now)}
+        if not self._standing or now < self._due:
+            return
+        try:
+            pager.page(list(self._standing.values()))
+        except MonitoringError as fault:
+            self._telemetry.count("mrc_reconciler_errors_total", what="page")
+            self._telemetry.log("people could not be paged", level="error", error=str(fault))
+            return
+        self._due = now + RESEND
+
+
+def asks(found: Incident) -> bool:
+    """Whether an incident asks for a person."""
+    spec = found.spec
+    return spec.action == "page" or (spec.outcome is not None and spec.outcome.state == "escalated")
+
+
+def _alert(found: Incident) -> dict[str, Any]:
+    spec, metadata = found.spec, found.metadata
+    own = {
+        labels.SERIES_ENVIRONMENT: metadata.environment,
+        labels.SERIES_MODEL: metadata.model,
+        "incident": metadata.id,
+    }
+    where = f"{metadata.model} in {metadata.environment}"
+    assert spec.outcome is not None
+    if spec.action == "page":
+        summary = f"{where}: version {int(spec.cause.version)} failed, and nothing was rolled back"
+    else:
+        assert spec.after is not None
+        summary = f"{where}: going back to version {int(spec.after.version)} did not help in time"
+    failed = "; ".join(f"{each.gate}: {each.saw}" for each in spec.reasons if not each.passed)
+    text = f"{spec.cause.message}. {spec.outcome.message}. {failed}".strip()
+    text += f" Going back by hand: mrc rollback {metadata.model} -e {metadata.environment} --reason TEXT."
+    return monitoring.alert("MrcNeedsAPerson", own, summary, text, spec.outcome.at)
