@@ -78,8 +78,13 @@ class Team:
         return git("ls-tree", "-r", "--name-only", "main", "--", under, cwd=self.remote).splitlines()
 
 
-def team(folder: Path, *, reconcile: str = "mode: commit", serve: str = "{version: 13, fallback: 12}") -> Team:
-    """The example fleet, pushed, with sentiment 13 on its way in production; its files can be read."""
+def team(
+    folder: Path, *, reconcile: str = "mode: commit", serve: str = "{version: 13, fallback: 12}", policy: str = ""
+) -> Team:
+    """The example fleet, pushed, with sentiment 13 on its way in production; its files can be read.
+
+    `policy` is added to what its policy says of production.
+    """
     made = Team(folder / "tree", folder / "remote.git")
     made.tree.mkdir(parents=True)
     git("init", "-q", "--bare", "-b", "main", made.remote, cwd=folder)
@@ -91,6 +96,8 @@ def team(folder: Path, *, reconcile: str = "mode: commit", serve: str = "{versio
     environment = made.tree / f"environments/{ENVIRONMENT}.yaml"
     environment.write_text(environment.read_text() + f"  reconcile: {{{reconcile}, verify: 0s}}\n")
     made.edit(f"policies/{MODEL}/policy.yaml", "serve: {version: 12, fallback: 11}", f"serve: {serve}")
+    if policy:
+        made.edit(f"policies/{MODEL}/policy.yaml", "      promotesFrom:", f"      {policy}\n      promotesFrom:")
     made.publish("Promote sentiment 13")
     return made
 
@@ -172,8 +179,9 @@ class Monitored:
     def worse(self, environment: str, model: str, guardrail: str, version: int) -> str | None:
         return "is 0.2, the limit is 0.01" if (model, guardrail, version) in self.bad else None
 
-    def any_worse(self, environment: str, model: str, version: int) -> list[str]:
-        return sorted(name for each, name, number in self.bad if (each, number) == (model, version))
+    def verdicts(self, environment: str, model: str, version: int) -> dict[str, bool]:
+        worse = {name for each, name, number in self.bad if (each, number) == (model, version)}
+        return {"errors": False, **dict.fromkeys(worse, True)}
 
     def page(self, alerts: Iterable[Mapping[str, Any]]) -> None:
         if self.deaf:
@@ -206,11 +214,13 @@ class World:
     log: io.StringIO
 
 
-def begin(folder: Path, made: Team, clock: Clock | None = None, monitored: Monitored | None = None) -> World:
+def begin(
+    folder: Path, made: Team, clock: Clock | None = None, monitored: Monitored | None = None, **more: Any
+) -> World:
     """A started reconciler of the production of a team."""
     clock, monitored, log = clock or Clock(), monitored or Monitored(), io.StringIO()
     ledger = Ledger(Git(folder), str(made.remote), "main", Identity(email="mrc@example.com"))
-    found = Reconciler(ledger, ENVIRONMENT, monitored, Telemetry(log), clock)
+    found = Reconciler(ledger, ENVIRONMENT, monitored, Telemetry(log), clock, **more)
     found.start()
     return World(made, found, monitored, clock, log)
 

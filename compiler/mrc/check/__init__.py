@@ -6,6 +6,7 @@ from mrc.check import (
     detecting,
     history,
     holds,
+    hooks,
     limits,
     looser,
     names,
@@ -36,6 +37,7 @@ RULES: tuple[Rule, ...] = (
     *looser.RULES,
     *promotions.RULES,
     *holds.RULES,
+    *hooks.RULES,
 )
 
 # A guardrail that did not link would be reported again as one that is missing.
@@ -64,6 +66,7 @@ def check(fleet: Fleet, tree: Tree, base: Base | None, now: datetime | None = No
         found += samples.check(release)
         found += restoring.check(release)
         found += holds.check(release)
+        found += hooks.check(release)
     found += names.check(fleet)
     found += promotions.check(fleet, base.fleet if base is not None else None, now)
     if base is not None:

@@ -33,11 +33,20 @@ import click
     "--signing-key", type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="The SSH key that commits are signed with.",
 )  # fmt: skip
+@click.option(
+    "--argocd-token-file", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="A file with the token for Argo CD's API, where the environment names its server.",
+)  # fmt: skip
+@click.option(
+    "--hook-secrets", type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="A folder with a file for each host whose hooks want a bearer token, named as the host.",
+)  # fmt: skip
 @click.option("--name", default="mrc", show_default=True, help="Who commits.")
 @click.option("--email", default="mrc@localhost", show_default=True, help="The address of who commits.")
 def reconcile(
     url: str, environment: str, branch: str, folder: Path | None, kubeconfig: Path | None, listen: str, every: float,
-    token_file: Path | None, signing_key: Path | None, name: str, email: str,
+    token_file: Path | None, signing_key: Path | None, argocd_token_file: Path | None, hook_secrets: Path | None,
+    name: str, email: str,
 ) -> int:  # fmt: skip
     """Follow aborted rollouts and alerts with commits to REPOSITORY, until SIGTERM.
 
@@ -62,7 +71,10 @@ def reconcile(
         credentials = askpass(Path(scratch), token_file) if token_file is not None else {}
         git = Git((folder or Path(scratch)) / "repository.git", credentials)
         ledger = Ledger(git, url, branch, Identity(name, email, signing_key))
-        service = Service(ledger, environment, Api(kubeconfig), telemetry, lambda: datetime.now(UTC), every)
+        service = Service(
+            ledger, environment, Api(kubeconfig), telemetry, lambda: datetime.now(UTC), every,
+            argocd_token_file, hook_secrets,
+        )  # fmt: skip
         host, _, port = listen.rpartition(":")
         server = serve((host, int(port)), telemetry, lambda: service.problem(time.monotonic()))
         try:

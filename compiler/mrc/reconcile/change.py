@@ -11,12 +11,13 @@ from mrc.link import Fleet, LinkedModel, Release
 from mrc.promote import PromotionError, serve_line
 from mrc.read import read
 from mrc.reconcile.decide import Decision, settled
+from mrc.reconcile.failure import Failure
 from mrc.reconcile.records import emit
 from mrc.reconcile.survey import incident_path, served
 from mrc.render import render
 from mrc.schema import Hold, Incident, Verdict
 from mrc.schema.hold import HoldMetadata, HoldSpec
-from mrc.schema.incident import Cause, Evidence, IncidentMetadata, IncidentSpec, Outcome, Reason, Times
+from mrc.schema.incident import Affected, Cause, Evidence, IncidentMetadata, IncidentSpec, Outcome, Reason, Times, Told
 from mrc.schema.policy import Serve
 from mrc.schema.units import Positive, Timestamp
 from mrc.schema.verdict import Rejected, VerdictSpec
@@ -85,7 +86,7 @@ def _moved(tree: Tree, environment: str, decision: Decision, now: datetime) -> E
     if held:
         edits[f"holds/{environment}/{name}.yaml"] = emit(_hold(environment, decision, now))
     if decision.verdict == "rejected":
-        edits |= _rejected(tree, environment, decision, now)
+        edits |= _rejected(tree, before.fleet, environment, decision, now)
     edits |= _rendered(tree, Overlay(tree, edits), before.fleet, name, environment)
     assert failure.model == name
     return {path: data for path, data in edits.items() if data != _bytes(tree, path)}
@@ -129,12 +130,15 @@ def _held(tree: Tree, path: str) -> bool:
     return "cleared" not in (document.data.get("spec") or {})
 
 
-def _rejected(tree: Tree, environment: str, decision: Decision, now: datetime) -> Edits:
+def _rejected(tree: Tree, fleet: Fleet, environment: str, decision: Decision, now: datetime) -> Edits:
     """The verdict with the rejection; what people have said of the version stays."""
     name, number = decision.failure.model, decision.failure.version
     path = f"policies/{name}/verdicts/{number}.yaml"
     found = analyse_verdict(tree, path)
-    rejected = Rejected(by=decision.failure.by, at=_stamp(now), reason=decision.failure.message)
+    rejected = Rejected(
+        by=decision.failure.by, at=_stamp(now), reason=decision.failure.message,
+        sessions="drain" if _drains(_release(fleet, name, environment), decision.failure) else "drop",
+    )  # fmt: skip
     spec = VerdictSpec(
         validated=found.spec.validated if found is not None else None,
         rejected={**(found.spec.rejected if found is not None else {}), environment: rejected},
@@ -142,6 +146,16 @@ def _rejected(tree: Tree, environment: str, decision: Decision, now: datetime) -
     metadata = VersionMetadata(name=name, version=Positive(number))
     verdict = Verdict(apiVersion="mrc.dev/v1alpha1", kind="Verdict", metadata=metadata, spec=spec)
     return {path: _comments(_bytes(tree, path)) + emit(verdict)}
+
+
+def _drains(release: Release | None, failure: Failure) -> bool:
+    """Whether pinned sessions may end with their lifetime: when every guardrail that saw it is about what is merely
+    worse. What fails hard drops them, and so does what nobody can tell."""
+    if release is None or release.policy.sessions is None:
+        return False
+    tiers = {guardrail.name: guardrail.tier for guardrail in release.guardrails}
+    saw = [tiers.get(name, "immediate") for name, _ in failure.evidence]
+    return bool(saw) and "immediate" not in saw
 
 
 def analyse_verdict(tree: Tree, path: str) -> Verdict | None:
@@ -241,9 +255,15 @@ def opened(environment: str, decision: Decision, detected: datetime, now: dateti
     return Incident(apiVersion="mrc.dev/v1alpha1", kind="Incident", metadata=metadata, spec=spec)
 
 
-def closed(found: Incident, outcome: Outcome, times: Times) -> Incident:
+def closed(found: Incident, outcome: Outcome, times: Times, told: Iterable[Told] = ()) -> Incident:
     """The same record, ended."""
-    spec = found.spec.model_copy(update={"outcome": outcome, "times": times})
+    spec = found.spec.model_copy(update={"outcome": outcome, "times": times, "told": list(told)})
+    return found.model_copy(update={"spec": spec})
+
+
+def back(found: Incident, affected: Affected, times: Times) -> Incident:
+    """The same record, now that the target has the traffic: what the hooks are about to be told."""
+    spec = found.spec.model_copy(update={"affected": affected, "times": times})
     return found.model_copy(update={"spec": spec})
 
 

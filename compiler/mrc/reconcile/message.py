@@ -19,13 +19,14 @@ def message(environment: str, incidents: Sequence[Incident]) -> str:
 
 
 def _subject(environment: str, incidents: Sequence[Incident]) -> str:
-    ended = [one for one in incidents if one.spec.outcome is not None and one.spec.action == "rollback"]
-    moved = [one for one in incidents if one.spec.action == "rollback" and one.spec.outcome is None]
+    ended = [one for one in incidents if _later(one)]
+    moved = [one for one in incidents if one.spec.action == "rollback" and not _later(one)]
     if len(incidents) == 1:
         (one,) = incidents
         model = one.metadata.model
         if ended:
-            assert one.spec.outcome is not None
+            if one.spec.outcome is None:
+                return f"Record that {model} is back in {environment}, before its hooks are called"
             return f"Close the incident of {model} in {environment}: {one.spec.outcome.state}"
         if moved:
             assert one.spec.after is not None
@@ -36,17 +37,34 @@ def _subject(environment: str, incidents: Sequence[Incident]) -> str:
     return f"Record {len(incidents)} incidents in {environment}"
 
 
+def _later(one: Incident) -> bool:
+    """Whether it tells how a rollback went on; the rollback itself is an earlier commit."""
+    return one.spec.action == "rollback" and (one.spec.outcome is not None or one.spec.affected is not None)
+
+
 def _body(incidents: Sequence[Incident]) -> list[str]:
     lines: list[str] = []
     for one in incidents:
         spec = one.spec
-        if spec.outcome is not None and spec.action == "rollback":
-            lines += [f"{one.metadata.model}: {spec.outcome.message}.", ""]
+        if _later(one):
+            lines += [f"{one.metadata.model}: {_went_on(one)}.", *_told(one), ""]
             continue
         lines.append(f"Version {int(spec.cause.version)} of {one.metadata.model} failed: {spec.cause.message}")
         lines += [f"- {each.guardrail}: {each.found}" for each in spec.cause.evidence]
         lines += ["", _done(one), *[f"- {each.gate}: {each.saw}" for each in spec.reasons], ""]
     return lines[:-1]
+
+
+def _went_on(one: Incident) -> str:
+    if one.spec.outcome is not None:
+        return one.spec.outcome.message
+    assert one.spec.affected is not None
+    between = f"from {one.spec.affected.from_} until {one.spec.affected.until}"
+    return f"users may have met version {int(one.spec.cause.version)} {between}"
+
+
+def _told(one: Incident) -> list[str]:
+    return [f"- {each.hook}: {each.found}" for each in one.spec.told]
 
 
 def _done(one: Incident) -> str:
@@ -62,8 +80,8 @@ def _done(one: Incident) -> str:
 def _trailers(one: Incident) -> list[str]:
     spec, metadata = one.spec, one.metadata
     found = [f"Mrc-Incident: {metadata.id}", f"Mrc-Model: {metadata.model}", f"Mrc-Environment: {metadata.environment}"]
-    if spec.outcome is not None and spec.action == "rollback":
-        return [*found, f"Mrc-Outcome: {spec.outcome.state}"]
+    if _later(one):
+        return [*found, f"Mrc-Outcome: {spec.outcome.state}"] if spec.outcome is not None else found
     found.append(f"Mrc-Cause: {spec.cause.id}")
     if spec.after is not None:
         found += [f"Mrc-From: {int(spec.before.version)}", f"Mrc-To: {int(spec.after.version)}"]

@@ -80,15 +80,17 @@ class Monitoring:
         shown = ["unknown" if each is None else f"{each:g}" for each in (value, limit)]
         return f"is {shown[0]}, the limit is {shown[1]}"
 
-    def any_worse(self, environment: str, model: str, version: int) -> list[str]:
-        """The guardrails that find a version worse. Raises MonitoringError."""
+    def verdicts(self, environment: str, model: str, version: int) -> dict[str, bool]:
+        """Whether a version is worse, by guardrail; those that cannot tell are left out. Raises MonitoringError."""
         identity = {labels.SERIES_ENVIRONMENT: environment, labels.SERIES_MODEL: model,
                     labels.SERIES_VERSION: str(version)}  # fmt: skip
-        query = f"{selector(VERDICT, identity)} == 1"
-        answer = self._json("GET", f"{self.prometheus}/api/v1/query", params={"query": query})
+        query = {"query": selector(VERDICT, identity)}
+        answer = self._json("GET", f"{self.prometheus}/api/v1/query", params=query)
         try:
-            return sorted(str(each["metric"].get(labels.SERIES_GUARDRAIL)) for each in answer["data"]["result"])
-        except (KeyError, TypeError, AttributeError):
+            found = [(str(each["metric"].get(labels.SERIES_GUARDRAIL)), each["value"][1])
+                     for each in answer["data"]["result"]]  # fmt: skip
+            return {name: any(float(value) == 1 for each, value in found if each == name) for name, _ in found}
+        except (KeyError, TypeError, AttributeError, ValueError, IndexError):
             raise MonitoringError("Prometheus answered with something else") from None
 
     def close(self) -> None:

@@ -9,22 +9,26 @@ from typing import Protocol
 from mrc import __version__
 from mrc.compile import analyse
 from mrc.load import load
-from mrc.reconcile.change import Change, closed, compose
+from mrc.reconcile.change import Change, back, closed, compose
 from mrc.reconcile.decide import Decision, decide, targets
 from mrc.reconcile.failure import Failure, Running
 from mrc.reconcile.git import GitError
 from mrc.reconcile.gittree import GitTree
+from mrc.reconcile.hooks import Call, calls, declared
 from mrc.reconcile.ledger import Ledger
 from mrc.reconcile.message import message
 from mrc.reconcile.monitoring import PAGED_FOR, MonitoringError
 from mrc.reconcile.pages import Pages
 from mrc.reconcile.records import emit
-from mrc.reconcile.recovery import Progress, progress
-from mrc.reconcile.state import State
+from mrc.reconcile.recovery import Progress, affected, progress, resumed
+from mrc.reconcile.state import ModelState, State
 from mrc.reconcile.survey import Survey, begun, count, incident, incident_path, survey
 from mrc.reconcile.telemetry import Telemetry
 from mrc.reconcile.verify import manifest, problem
 from mrc.schema import Environment, Incident
+from mrc.schema.incident import HookName, Told
+from mrc.schema.policy import Hooks
+from mrc.schema.reconcile import Reconcile
 from mrc.schema.repository import allows
 
 RACES = 10
@@ -37,7 +41,7 @@ class Monitoring(Protocol):
 
     def problems(self, healthy: Mapping[str, str]) -> tuple[str, ...]: ...
     def worse(self, environment: str, model: str, guardrail: str, version: int) -> str | None: ...
-    def any_worse(self, environment: str, model: str, version: int) -> list[str]: ...
+    def verdicts(self, environment: str, model: str, version: int) -> Mapping[str, bool]: ...
     def page(self, alerts: Iterable[Mapping[str, object]]) -> None: ...
 
 
@@ -63,10 +67,11 @@ class Reconciler:
         monitoring: Monitoring,
         telemetry: Telemetry,
         clock: Callable[[], datetime],
-        pushed: Callable[[str], None] = lambda commit: None,
+        pushed: Callable[[str], object] = lambda commit: None,
+        hook: Callable[[Call], Told | None] = lambda call: None,
     ) -> None:
         self.ledger, self.environment, self.monitoring = ledger, environment, monitoring
-        self.telemetry, self.clock, self._after_push = telemetry, clock, pushed
+        self.telemetry, self.clock, self.pushed, self.hook = telemetry, clock, pushed, hook
         self._open: dict[str, Progress] = {}
         self._ended: set[str] = set()
         self._detected: dict[str, datetime] = {}
@@ -112,11 +117,13 @@ class Reconciler:
             if path in self._ended:
                 continue
             found = incident(tree, path)
-            if found is None or found.spec.outcome is not None or found.spec.action == "page":
+            if found is None:
+                self._open.pop(path, None)  # mrc check says why it cannot be read
+            elif found.spec.outcome is not None or found.spec.action == "page":
                 self._ended.add(path)
                 self._open.pop(path, None)
-            elif path not in self._open:
-                self._open[path] = Progress(found)
+            elif path not in self._open or self._open[path].incident != found:
+                self._open[path] = resumed(found)
         for path in [path for path in self._open if path not in there]:
             del self._open[path]  # somebody removed the record: there is nothing left to end
 
@@ -249,41 +256,74 @@ class Reconciler:
         return found
 
     def _progress(self, seen: Seen) -> list[Progress]:
-        """What became of the open incidents; those that end now."""
+        """What became of the open incidents; those whose records change now."""
         if self._tree is None:
             return []
         found = survey(self._tree, self.environment, {one.incident.metadata.model for one in self._open.values()})
         if found is None:
             return []
-        limit, now = found.environment.spec.reconcile.recover, self.clock()
+        settings, now = found.environment.spec.reconcile, self.clock()
         for path, before in self._open.items():
             model = before.incident.metadata.model
             state, running = found.models.get(model), seen.running.get(model)
             assert before.incident.spec.after is not None
-            worse: list[str] | None = None
+            verdicts: Mapping[str, bool] | None = None
             if running is not None and running.phase == "stable":
                 try:
                     version = int(before.incident.spec.after.version)
-                    worse = self.monitoring.any_worse(self.environment, model, version)
+                    verdicts = self.monitoring.verdicts(self.environment, model, version)
                 except MonitoringError:
                     self.telemetry.count("mrc_reconciler_errors_total", what="prometheus")
             serve = state.serve if state is not None else None
-            self._open[path] = progress(replace(before, outcome=None), serve, running, worse, limit, now)
-        return [one for one in self._open.values() if one.outcome is not None]
+            hooks = self._hooks(before.incident, state)
+            before = replace(before, outcome=None, told=self._told(before, hooks, settings))
+            wanted = tuple(declared(hooks))
+            after = progress(before, serve, running, verdicts, wanted, settings.recover, now)
+            if after.outcome is None and after.routed is not None and wanted and state is not None:
+                after = replace(after, affected=before.incident.spec.affected or affected(after, state.guardrails))
+            self._open[path] = after
+        return [one for one in self._open.values() if one.changed]
+
+    @staticmethod
+    def _hooks(found: Incident, state: ModelState | None) -> Hooks:
+        """What has to be told: of a version that was rejected, and of no other."""
+        return state.hooks if state is not None and found.spec.verdict == "rejected" else Hooks()
+
+    def _told(self, before: Progress, hooks: Hooks, settings: Reconcile) -> dict[HookName, Told]:
+        """What came of the hooks so far. They are called when git says whom the version affected."""
+        told = dict(before.told)
+        if settings.mode == "observe":
+            return told
+        for call in calls(before.incident, hooks):
+            known = told.get(call.hook)
+            if known is None or not known.accepted:
+                answer = self.hook(call)
+                if answer is not None and answer != known:
+                    told[call.hook] = answer
+                    self._tell_hook(before.incident, answer)
+        return told
+
+    def _tell_hook(self, found: Incident, told: Told) -> None:
+        self.telemetry.log(
+            f"{told.hook} was called", level="info" if told.accepted else "warning", incident=found.metadata.id,
+            model=found.metadata.model, accepted=told.accepted, found=told.found,
+        )  # fmt: skip
+        if not told.accepted:
+            self.telemetry.count("mrc_reconciler_errors_total", what="hook")
 
     def _write(self, tree: GitTree, decisions: list[Decision], ended: list[Progress], now: datetime) -> bool:
         """One commit for all of it, pushed. False: somebody was faster, decide again."""
         detected = min((self._detected.get(one.failure.cause, now) for one in decisions), default=now)
         change = compose(tree, self.environment, decisions, detected, now)
-        endings = _close(change, ended)
+        later = _go_on(change, ended)
         begin = time.monotonic()
-        said = message(self.environment, change.incidents)
+        said = message(self.environment, [*change.incidents, *later])
         commit = self.ledger.commit(tree.commit, change.edits, said, now)
         if commit is None:
             return True
         pushed = self.ledger.push(commit)
         self.telemetry.count("mrc_reconciler_pushes_total", state=pushed.state)
-        ids = [one.metadata.id for one in change.incidents]
+        ids = [one.metadata.id for one in (*change.incidents, *later)]
         if pushed.state == "raced":
             self.telemetry.log("somebody pushed first; deciding again", incidents=ids, said=pushed.text)
             return False
@@ -297,13 +337,15 @@ class Reconciler:
         took = time.monotonic() - begin
         self.telemetry.set("mrc_reconciler_decided_to_pushed_seconds", took)
         self.telemetry.log("pushed", commit=commit, incidents=ids, seconds=round(took, 3))
-        self._done(change, endings, commit)
+        self._done(change, later, commit)
         return True
 
-    def _done(self, change: Change, endings: list[Incident], commit: str) -> None:
+    def _done(self, change: Change, later: list[Incident], commit: str) -> None:
         at = self.clock()
-        for one in endings:
-            assert one.spec.outcome is not None
+        for one in later:
+            if one.spec.outcome is None:
+                self._open[incident_path(one)] = replace(self._open[incident_path(one)], incident=one)
+                continue
             self._open.pop(incident_path(one), None)
             self._ended.add(incident_path(one))
             self.telemetry.count("mrc_reconciler_incidents_closed_total", state=one.spec.outcome.state)
@@ -315,10 +357,10 @@ class Reconciler:
             if one.spec.outcome is None:
                 self._open[incident_path(one)] = Progress(one, pushed=at)
         self._pages.let_in()
-        self._pages.add(change.incidents)
+        self._pages.add([*change.incidents, *later])
         self._pages.send(self.monitoring, at)
         if any(one.spec.outcome is None for one in change.incidents):
-            self._after_push(commit)
+            self.pushed(commit)
 
     # What is told.
 
@@ -342,13 +384,15 @@ class Reconciler:
             self._quiet[decision.failure.cause] = time.monotonic() + RECHECK_SECONDS
 
 
-def _close(change: Change, ended: list[Progress]) -> list[Incident]:
-    """The endings, added to the change."""
+def _go_on(change: Change, later: list[Progress]) -> list[Incident]:
+    """How earlier rollbacks went on, added to the change."""
     found = []
-    for one in ended:
-        assert one.outcome is not None
-        record = closed(one.incident, one.outcome, one.times)
+    for one in later:
+        if one.outcome is not None:
+            record = closed(one.incident, one.outcome, one.times, one.told.values())
+        else:
+            assert one.affected is not None
+            record = back(one.incident, one.affected, one.times)
         change.edits[incident_path(record)] = emit(record)
-        change.incidents.append(record)
         found.append(record)
     return found

@@ -5,14 +5,17 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 from mrc.reconcile.cluster import Api, ClusterError, Rollouts
 from mrc.reconcile.failure import Failure
 from mrc.reconcile.git import GitError
+from mrc.reconcile.hooks import Caller
 from mrc.reconcile.ledger import Ledger
 from mrc.reconcile.monitoring import Monitoring, MonitoringError
 from mrc.reconcile.reconciler import Reconciler, RefusedError, Seen
 from mrc.reconcile.signals import Object, aborted, alerts, running
+from mrc.reconcile.sync import Syncer
 from mrc.reconcile.telemetry import Telemetry
 from mrc.schema import Environment
 
@@ -34,7 +37,10 @@ class Service:
         telemetry: Telemetry,
         clock: Callable[[], datetime],
         every: float,
+        argocd_token: Path | None = None,
+        hook_secrets: Path | None = None,
     ) -> None:
+        self._argocd_token, self._hook_secrets = argocd_token, hook_secrets
         self._ledger, self._name, self._api = ledger, environment, api
         self._telemetry, self._clock, self._every = telemetry, clock, every
         self._beat = time.monotonic()
@@ -51,6 +57,10 @@ class Service:
         spec = environment.spec
         monitoring = Monitoring(spec.prometheus.address, spec.reconcile.alertmanager)
         reconciler.monitoring = monitoring
+        reconciler.hook = Caller(self._clock, spec.reconcile.plain_hosts, self._hook_secrets)
+        if spec.reconcile.sync is not None:
+            syncer = Syncer(self._api, spec.reconcile.sync, self._argocd_token, self._telemetry)
+            reconciler.pushed = lambda commit: syncer(commit, self._clock())
         rollouts = Rollouts(self._api, spec.namespace, self._name, self._telemetry.log)
         threading.Thread(target=rollouts.follow, args=(stop,), daemon=True).start()
         self._telemetry.log("watching", environment=self._name, namespace=spec.namespace, mode=spec.reconcile.mode)

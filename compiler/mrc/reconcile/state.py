@@ -6,7 +6,7 @@ from datetime import datetime
 
 from mrc.reconcile.failure import Running
 from mrc.schema import Hold, Incident
-from mrc.schema.policy import Serve
+from mrc.schema.policy import Guardrail, Hooks, Serve
 from mrc.schema.reconcile import Reconcile
 
 
@@ -22,6 +22,8 @@ class ModelState:
     hold: Hold | None = None
     incidents: tuple[Incident, ...] = ()  # oldest first
     cleared: datetime | None = None  # when its last hold was
+    guardrails: Mapping[str, Guardrail] = field(default_factory=dict)
+    hooks: Hooks = field(default_factory=Hooks)
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,8 @@ def _model(tree: Tree, objects: Objects, environment: str, name: str) -> ModelSt
         own[1] if own is not None and own[1].spec.cleared is None else None,
         incidents(tree, environment, name),
         own[1].spec.cleared.at if own is not None and own[1].spec.cleared is not None else None,
+        model.policy[1].spec.guardrails,
+        model.policy[1].spec.environments[environment].hooks,
     )
 
 

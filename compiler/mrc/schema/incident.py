@@ -2,7 +2,8 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool
+from pydantic import Field, StrictBool, model_validator
+from pydantic_core import PydanticCustomError
 
 from mrc.schema.base import Envelope, Line, Model, Name, _text
 from mrc.schema.policy import Serve
@@ -13,6 +14,7 @@ CauseKind = Literal["analysis", "deadline", "abort", "alert", "request"]
 Verdict = Literal["rejected", "mayRetry", "none"]
 Action = Literal["rollback", "page"]
 State = Literal["recovered", "escalated", "superseded", "handedOver"]
+HookName = Literal["flushCache", "reprocess"]
 
 
 class IncidentMetadata(Model):
@@ -138,6 +140,46 @@ class Times(Model):
     """
 
 
+class Affected(Model):
+    """When users may have met the version that failed: what hooks are told."""
+
+    from_: Timestamp = Field(alias="from")
+    """The onset, less the longest window of the guardrails that saw it.
+
+    Example: 2026-10-04T09:07:00Z
+    """
+    until: Timestamp
+    """When the target had all traffic.
+
+    Example: 2026-10-04T09:12:32Z
+    """
+
+
+class Told(Model):
+    """A hook of the policy that was called."""
+
+    hook: HookName
+    """Which.
+
+    Example: flushCache
+    """
+    at: Timestamp
+    """When it answered, in UTC.
+
+    Example: 2026-10-04T09:12:34Z
+    """
+    accepted: StrictBool
+    """Whether it took it.
+
+    Example: true
+    """
+    found: Line
+    """What it answered.
+
+    Example: HTTP status 202
+    """
+
+
 class Outcome(Model):
     """How it ended."""
 
@@ -192,8 +234,26 @@ class IncidentSpec(Model):
     reasons: list[Reason]
     """Everything that was looked at."""
     times: Times
+    affected: Affected | None = None
+    """When users may have met the version that was rejected; with hooks alone. It is on record before they are called.
+
+    Example: {from: 2026-10-04T09:07:00Z, until: 2026-10-04T09:12:32Z}
+    """
+    told: list[Told] = Field(default_factory=list)
+    """The hooks that were called.
+
+    Example: [{hook: flushCache, at: 2026-10-04T09:12:34Z, accepted: true, found: HTTP status 202}]
+    """
     outcome: Outcome | None = None
     """How it ended; open without it."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> "IncidentSpec":
+        if self.action == "rollback" and self.after is None:
+            raise PydanticCustomError("incident_after", "a rollback says what serves now, in after", {})
+        if self.action == "page" and self.outcome is None:
+            raise PydanticCustomError("incident_page", "a page is closed at once: it says so, in outcome", {})
+        return self
 
 
 class Incident(Envelope):

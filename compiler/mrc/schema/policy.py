@@ -171,7 +171,8 @@ class Hook(Model):
     """An address that is called after a rollback."""
 
     url: HttpUrl
-    """Where a POST with the model, the environment, the version and the time range as JSON goes.
+    """Where a POST with the model, the environment, the version and the time range as JSON goes. `http://` needs a host
+    that the environment names in `reconcile.plainHosts`.
 
     Example: https://features.example.com/hooks/flush
     Rendered: the runbook

@@ -2,11 +2,67 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from mrc.schema.base import HttpUrl, Model, Name
+from mrc.schema.base import DnsLabel, DnsName, HttpUrl, Model, Name, exactly_one
 from mrc.schema.policy import PromQL
 from mrc.schema.units import Duration, Positive, Share
+
+
+class ArgoCD(Model):
+    """An Application of Argo CD, which is asked to look at git now."""
+
+    application: DnsName
+    """What it is called.
+
+    Example: models-production
+    """
+    namespace: DnsLabel = "argocd"
+    """Its namespace in this cluster, where the annotation `argocd.argoproj.io/refresh` is set on it.
+
+    Example: argocd
+    """
+    server: HttpUrl | None = None
+    """The address of Argo CD's API, where Argo CD runs in another cluster: asked there, with the token of
+    `mrc reconcile --argocd-token-file`.
+
+    Example: https://argocd.example.com
+    """
+
+
+class Flux(Model):
+    """A GitRepository of Flux, which is asked to fetch now; what is built from it follows."""
+
+    git_repository: DnsName
+    """What it is called. It gets the annotation `reconcile.fluxcd.io/requestedAt`.
+
+    Example: rollouts
+    """
+    namespace: DnsLabel = "flux-system"
+    """Its namespace in this cluster.
+
+    Example: flux-system
+    """
+
+
+class Sync(Model):
+    """Who applies git to this environment, and can be asked to do it now."""
+
+    argo_cd: ArgoCD | None = Field(default=None, alias="argoCD")
+    """Argo CD; the Application syncs by itself (`syncPolicy.automated`).
+
+    Example: {application: models-production}
+    """
+    flux: Flux | None = None
+    """Flux.
+
+    Example: {gitRepository: rollouts}
+    """
+
+    @model_validator(mode="after")
+    def _one(self) -> "Sync":
+        exactly_one(self, "argo_cd", "flux")
+        return self
 
 
 class Reconcile(Model):
@@ -21,6 +77,17 @@ class Reconcile(Model):
     """The Alertmanager that is asked for alerts with `mrc_action="rollback"`, and that pages are sent to.
 
     Example: http://alertmanager.monitoring:9093
+    """
+    sync: Sync | None = None
+    """Who is asked to sync after a push, so that a rollback does not wait for the next poll. When that fails, it is
+    logged, and the rollback waits.
+
+    Example: {argoCD: {application: models-production}}
+    """
+    plain_hosts: list[DnsName] = Field(default_factory=list)
+    """Hosts whose hooks may be called by `http://`; all others need `https://`.
+
+    Example: [features.shop.svc.cluster.local]
     """
     cooldown: Duration = Field(default=Duration.parse("30m"), validate_default=False)
     """After the promotion: how long after a rollback of a model no other one follows by itself.

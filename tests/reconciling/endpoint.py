@@ -1,0 +1,71 @@
+"""A server that is called: it remembers what it was sent, and answers as a test wants it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def data(self) -> Any:
+        """The body, as JSON."""
+        return json.loads(self.body)
+
+
+@dataclass
+class Endpoint:
+    """Where it listens, and what it was sent. `statuses` are answered one after the other, the last for ever."""
+
+    port: int
+    statuses: list[int] = field(default_factory=lambda: [200])
+    text: bytes = b"{}"
+    requests: list[Request] = field(default_factory=list)
+
+
+@contextlib.contextmanager
+def serve(context: ssl.SSLContext | None = None) -> Iterator[Endpoint]:
+    """An endpoint on 127.0.0.1 for the length of the `with`."""
+    lock = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            with lock:
+                found.requests.append(Request(self.command, self.path, dict(self.headers.items()), body))
+                status = found.statuses.pop(0) if len(found.statuses) > 1 else found.statuses[0]
+            self.send_response(status)
+            self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", str(len(found.text)))
+            self.end_headers()
+            self.wfile.write(found.text)
+
+        do_GET = do_POST = do_PATCH = _answer  # noqa: N815
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+            """Requests are kept, not printed."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    found = Endpoint(server.server_address[1])
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield found
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,222 @@
+"""After the push: who is told, in what order, and how an incident ends."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+import yaml
+
+from mrc.reconcile.hooks import Call, Caller
+from mrc.schema.incident import Told
+from mrc.schema.units import Timestamp
+from reconciling import BEGIN, MODEL, World, begin, rollout, run, seen, team
+from reconciling.endpoint import Endpoint, serve
+
+HOOKS = 'hooks: {flushCache: {url: "http://127.0.0.1:9/flush"}, reprocess: {url: "http://127.0.0.1:9/replay"}}'
+PLAIN = "mode: commit, plainHosts: [127.0.0.1]"
+
+
+class Hooked:
+    """Hooks that answer as a test wants it."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.accepts = True
+
+    def __call__(self, call: Call) -> Told | None:
+        self.calls.append(call)
+        at = Timestamp.parse("2026-11-20T09:00:30Z")
+        found = "HTTP status 202" if self.accepts else "HTTP status 503"
+        return Told(hook=call.hook, at=at, accepted=self.accepts, found=found)
+
+
+def record(world: World) -> dict[str, Any]:
+    (path,) = world.team.files("incidents")
+    found: dict[str, Any] = yaml.safe_load(world.team.show(path))
+    return found["spec"]
+
+
+def rolled_back(folder: Path, hooked: Hooked, **more: Any) -> World:
+    world = begin(folder / "state", team(folder, reconcile=PLAIN, policy=HOOKS), hook=hooked, **more)
+    world.reconciler.step(seen([rollout()], [run()]))
+    return world
+
+
+def test_hooks_are_called_once_the_traffic_is_back_and_git_says_whom_it_was_about(tmp_path: Path) -> None:
+    hooked = Hooked()
+    world = rolled_back(tmp_path, hooked)
+    world.clock.pass_(seconds=10)
+    world.reconciler.step(seen([rollout(version=12, phase="progressing")]))
+    assert not hooked.calls, "the bad version still answers"
+
+    world.clock.pass_(seconds=10)
+    world.reconciler.step(seen([rollout(version=12, phase="stable")]))
+    assert world.team.log()[0] == "Record that sentiment is back in production, before its hooks are called"
+    # The window of the guardrail that saw it, before the onset, until the target had the traffic.
+    assert record(world)["affected"] == {"from": "2026-11-20T08:58:00Z", "until": "2026-11-20T09:00:20Z"}
+    assert not hooked.calls, "what was not pushed did not happen"
+
+    world.clock.pass_(seconds=10)
+    world.reconciler.step(seen([rollout(version=12, phase="stable")]))
+    assert world.team.log()[0] == "Close the incident of sentiment in production: recovered"
+    assert [(call.hook, call.url) for call in hooked.calls] == [
+        ("flushCache", "http://127.0.0.1:9/flush"), ("reprocess", "http://127.0.0.1:9/replay"),
+    ]  # fmt: skip
+    told = json.loads(hooked.calls[0].body)
+    assert told == {
+        "incident": hooked.calls[0].incident, "model": MODEL, "environment": "production", "version": 13,
+        "from": "2026-11-20T08:58:00Z", "until": "2026-11-20T09:00:20Z",
+    }  # fmt: skip
+    assert [(each["hook"], each["accepted"]) for each in record(world)["told"]] == [
+        ("flushCache", True), ("reprocess", True),
+    ]  # fmt: skip
+    assert record(world)["times"]["routed"] == "2026-11-20T09:00:20Z"
+
+
+def test_another_process_makes_the_same_call(tmp_path: Path) -> None:
+    hooked = Hooked()
+    world = rolled_back(tmp_path, hooked)
+    world.clock.pass_(seconds=10)
+    back = seen([rollout(version=12, phase="stable")])
+    world.reconciler.step(back)  # on record; and then the process ends
+    first, second = Hooked(), Hooked()
+    for hooks in (first, second):
+        hooks.accepts = hooks is second
+        world.clock.pass_(minutes=1)
+        other = begin(tmp_path / f"other-{id(hooks)}", world.team, world.clock, hook=hooks)
+        other.reconciler.step(back)
+    assert set(first.calls) == set(second.calls)
+    assert record(world)["outcome"]["state"] == "recovered"
+
+
+def test_a_hook_that_refuses_is_said_and_people_are_paged(tmp_path: Path) -> None:
+    hooked = Hooked()
+    hooked.accepts = False
+    world = rolled_back(tmp_path, hooked)
+    back = seen([rollout(version=12, phase="stable")])
+    for _ in range(3):
+        world.clock.pass_(minutes=4)
+        world.reconciler.step(back)
+    assert record(world)["outcome"]["state"] == "escalated"
+    assert "flushCache (HTTP status 503)" in record(world)["outcome"]["message"]
+    assert record(world)["told"][0]["accepted"] is False
+    (page,) = world.monitored.pages
+    assert "flushCache" in page["annotations"]["description"]
+
+
+def test_nothing_is_told_of_a_version_that_may_be_tried_again(tmp_path: Path) -> None:
+    hooked = Hooked()
+    world = begin(tmp_path / "state", team(tmp_path, reconcile=PLAIN, policy=HOOKS), hook=hooked)
+    world.reconciler.step(seen([rollout()], [run(phase="Error")]))
+    for _ in range(2):
+        world.clock.pass_(seconds=10)
+        world.reconciler.step(seen([rollout(version=12, phase="stable")]))
+    assert record(world)["verdict"] == "mayRetry"
+    assert record(world)["outcome"]["state"] == "recovered"
+    assert not hooked.calls
+
+
+def test_a_target_that_nobody_can_judge_is_not_healthy(tmp_path: Path) -> None:
+    world = begin(tmp_path / "state", team(tmp_path))
+    world.reconciler.step(seen([rollout()], [run()]))
+    world.monitored.verdicts = lambda *_: {}  # type: ignore[method-assign]
+    back = seen([rollout(version=12, phase="stable")])
+    world.clock.pass_(minutes=5)
+    world.reconciler.step(back)
+    assert "outcome" not in record(world)
+    world.clock.pass_(minutes=6)
+    world.reconciler.step(back)
+    assert record(world)["outcome"]["state"] == "escalated"
+    assert "no guardrail can tell" in record(world)["outcome"]["message"]
+    assert len(world.monitored.pages) == 1
+
+
+@pytest.mark.parametrize(("guardrail", "sessions"), [("latency", "drain"), ("errors", None), ("unknown", None)])
+def test_what_fails_hard_drops_its_sessions_and_what_is_merely_worse_drains(
+    tmp_path: Path, guardrail: str, sessions: str | None
+) -> None:
+    world = begin(tmp_path / "state", team(tmp_path, policy="sessions: {lifetime: 10m}"))
+    failed = run()
+    failed["status"]["metricResults"][0]["name"] = guardrail
+    world.reconciler.step(seen([rollout()], [failed]))
+    verdict = yaml.safe_load(world.team.show(f"policies/{MODEL}/verdicts/13.yaml"))
+    assert verdict["spec"]["rejected"]["production"].get("sessions") == sessions
+    # While they drain, the route that pins them stays.
+    routes = world.team.show(f"rendered/production/{MODEL}/virtualservice.yaml")
+    assert (f"{MODEL}-v13" in routes) is (sessions == "drain")
+
+
+# The calls themselves, on real sockets.
+
+
+def call(url: str) -> Call:
+    return Call("20261120-090000-12345678", "flushCache", url, b'{"model": "sentiment"}')
+
+
+def answer(caller: Caller, made: Call, until: Callable[[Told], bool] = lambda told: True) -> Told:
+    for _ in range(500):
+        told = caller(made)
+        if told is not None and until(told):
+            return told
+        time.sleep(0.01)
+    raise AssertionError("no answer came")
+
+
+def test_a_call_goes_on_after_a_server_error_with_the_same_key(tmp_path: Path) -> None:
+    (tmp_path / "127.0.0.1").write_text("s3cret\n")
+    caller = Caller(lambda: BEGIN, ["127.0.0.1"], tmp_path, pause=0.02)
+    with serve() as endpoint:
+        endpoint.statuses = [503, 429, 202]
+        told = answer(caller, call(f"http://127.0.0.1:{endpoint.port}/flush"), lambda told: told.accepted)
+        assert told.found == "HTTP status 202"
+        caller(call(f"http://127.0.0.1:{endpoint.port}/flush"))
+        time.sleep(0.1)
+        assert len(endpoint.requests) == 3
+        for request in endpoint.requests:
+            assert request.headers["Idempotency-Key"] == "20261120-090000-12345678"
+            assert request.headers["Authorization"] == "Bearer s3cret"
+            assert request.data == {"model": "sentiment"}
+
+
+@pytest.mark.parametrize(("status", "requests"), [(302, 1), (400, 1), (403, 1)])
+def test_a_refusal_is_final_and_a_redirect_is_not_followed(status: int, requests: int) -> None:
+    caller = Caller(lambda: BEGIN, ["127.0.0.1"], pause=0.01)
+    with serve() as endpoint:
+        endpoint.statuses, endpoint.text = [status], b"what it says is nobody's business"
+        told = answer(caller, call(f"http://127.0.0.1:{endpoint.port}/flush"))
+        assert (told.accepted, told.found) == (False, f"HTTP status {status}")
+        for _ in range(5):
+            time.sleep(0.02)
+            caller(call(f"http://127.0.0.1:{endpoint.port}/flush"))
+        assert len(endpoint.requests) == requests
+
+
+def test_without_tls_only_hosts_that_the_environment_names_are_called() -> None:
+    caller = Caller(lambda: BEGIN)
+    with serve() as endpoint:
+        told = answer(caller, call(f"http://127.0.0.1:{endpoint.port}/flush"))
+        assert not told.accepted
+        assert "without TLS" in told.found
+        assert not endpoint.requests
+
+
+def test_a_certificate_that_nobody_trusts_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    def told(endpoint: Endpoint) -> Told:
+        return answer(Caller(lambda: BEGIN), call(f"https://127.0.0.1:{endpoint.port}/flush"))
+
+    with serve(context) as endpoint:
+        assert told(endpoint).found == "nobody answered: ConnectError"
+        authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        assert told(endpoint).accepted
