@@ -7,6 +7,7 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[1]
 MODEL = "sentiment"
+ENVIRONMENTS = ("production", "staging")  # those of the model
 _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 
 
@@ -31,12 +32,12 @@ def _digest(name: str, digest: str) -> str:
 
 
 def make(root: Path, models: int) -> None:
-    """A repository of `models` models in the environments of the example fleet; what was there is removed."""
+    """A repository of `models` models in the two environments; what was there is removed."""
     shutil.rmtree(root, ignore_errors=True)
     (root / "environments").mkdir(parents=True)
     shutil.copy(TOP / "mrc.yaml", root)
-    for file in (TOP / "environments").glob("*.yaml"):
-        shutil.copy(file, root / "environments")
+    for name in ENVIRONMENTS:
+        shutil.copy(TOP / "environments" / f"{name}.yaml", root / "environments")
     for number in range(models):
         for path, text in model_files(number).items():
             target = root / path

@@ -133,16 +133,18 @@ def _sees(release: Release, guardrail: Guardrail, stage: Stage) -> Sees:
 
 def _in_window(release: Release, guardrail: Guardrail, found: Sequence[Stage], index: int, *, new: bool) -> Fraction:
     """Requests of the new or of the stable version within the window at the end of a phase."""
-    rate, left, total = release.policy.expected_traffic.per_second, int(guardrail.window), Fraction(0)
+    left, shares = int(guardrail.window), 0  # shares: parts of the traffic, times milliseconds
     for stage in reversed(found[: index + 1]):
         # An approval, or the time after the promotion, may last for ever: then the window lies in it whole.
         inside = left if stage.length is None and stage is found[index] else min(left, int(stage.length or 0))
-        total += rate * _share(stage, new=new) * Fraction(inside, 1000)
+        shares += _parts(stage, new=new) * inside
         left -= inside
-    return total + (0 if new else rate * Fraction(left, 1000))
+    if not new:
+        shares += Share.WHOLE * left
+    return release.policy.expected_traffic.per_second * Fraction(shares, 1000 * Share.WHOLE)
 
 
-def _share(stage: Stage, *, new: bool) -> Fraction:
+def _parts(stage: Stage, *, new: bool) -> int:
     if new:
-        return Fraction(stage.share)
-    return Fraction(1) if stage.kind in ("shadow", "preview") else 1 - Fraction(Share(stage.share))
+        return stage.share.parts
+    return Share.WHOLE if stage.kind in ("shadow", "preview") else Share.WHOLE - stage.share.parts

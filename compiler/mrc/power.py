@@ -8,7 +8,7 @@ nothing need be known of the distribution: the binomial of exceedances, as in Da
 
 from dataclasses import dataclass
 from decimal import Decimal
-from fractions import Fraction
+from functools import cached_property
 
 from mrc.catalogue.metric import FailureRatio, Quantile, Ratio
 from mrc.chance import alarms, detectable, detectable_against, false_alarm, tolerated
@@ -20,6 +20,7 @@ from mrc.schema.units import Duration
 # A healthy version has a quarter of the bad requests that the limit allows. Nobody tells the compiler the true share;
 # a version that is only just within the limit is accused often whatever the samples, one far below it never.
 HEALTHY = Decimal("0.25")
+_HALF = Decimal("0.5")
 MONTH = Duration.parse("30d")
 
 
@@ -27,22 +28,60 @@ MONTH = Duration.parse("30d")
 class Decidability:
     """What one guardrail can tell in one phase. Shares are of the requests in a window.
 
-    limit: the share of bad requests beyond which the version is worse.
-    smallest: the smallest share that one window finds with a power of 80 %; None where no window can.
-    tolerated: the largest share with which a version passes the whole phase in 95 of 100 rollouts.
-    false_alarm: the chance that a healthy version (a quarter of the limit) is accused in this phase; after the
-    promotion, and where a phase has no length, in one window.
-    a_month: false alarms of a healthy version in 30 days at the traffic of this phase.
-    `tolerated`, `false_alarm` and `a_month` are None where they are not computed: for a comparison with stable, and for
-    a lower bound below one half.
+    `limit` is the share of bad requests beyond which the version is worse. The others are computed when they are asked
+    for, which costs; all but `smallest` are None for a comparison with stable, and for a lower bound below one half.
     """
 
     cell: Cell
     limit: Decimal
-    smallest: float | None
-    tolerated: float | None
-    false_alarm: float | None
-    a_month: float | None
+
+    @cached_property
+    def smallest(self) -> float | None:
+        """The smallest share that one window finds with a power of 80 %; None where no window can."""
+        if self.cell.stable_samples is not None:
+            return detectable_against(self._samples, int(self.cell.stable_samples), float(self.limit))
+        return detectable(self._samples, self.limit)
+
+    @cached_property
+    def tolerated(self) -> float | None:
+        """The largest share with which a version passes the whole phase in 95 of 100 rollouts."""
+        return tolerated(self._samples, self.limit, self._windows) if self._errs else None
+
+    @cached_property
+    def false_alarm(self) -> float | None:
+        """The chance that a healthy version is accused in this phase.
+
+        After the promotion, and where a phase has no length, in one window.
+        """
+        return false_alarm(self._samples, self.limit, self._healthy, self._windows) if self._errs else None
+
+    @cached_property
+    def a_month(self) -> float | None:
+        """False alarms of a healthy version in 30 days at the traffic of this phase."""
+        if not self._errs:
+            return None
+        return alarms(self._samples, self.limit, self._healthy) * (int(MONTH) / int(self.cell.guardrail.window))
+
+    @property
+    def _samples(self) -> int:
+        return int(self.cell.samples or 0)
+
+    @property
+    def _errs(self) -> bool:
+        """Whether it is known how often it errs."""
+        return self.cell.stable_samples is None and self.limit <= _HALF
+
+    @property
+    def _healthy(self) -> float:
+        return float(self.limit * HEALTHY)
+
+    @property
+    def _windows(self) -> float:
+        """How many windows follow each other in the phase, at least one."""
+        stage = self.cell.stage
+        if stage.length is None or stage.promoted:
+            return 1.0
+        return max(1.0, int(stage.length) / int(self.cell.guardrail.window))
 
 
 def decidability(release: Release) -> list[Decidability]:
@@ -51,7 +90,7 @@ def decidability(release: Release) -> list[Decidability]:
     for cell in cover(release):
         limit = bad_share(release, cell.guardrail)
         if limit is not None and cell.samples is not None and int(cell.samples) > 0 and cell.sees != "nothing":
-            found.append(_decide(cell, limit))
+            found.append(Decidability(cell, limit))
     return found
 
 
@@ -82,30 +121,3 @@ def alone(release: Release, guardrail: Guardrail) -> Guardrail | None:
         if same and isinstance(other.comparison, Bound):
             return other
     return None
-
-
-def _decide(cell: Cell, limit: Decimal) -> Decidability:
-    n = int(cell.samples or 0)
-    if cell.stable_samples is not None:
-        smallest = detectable_against(n, int(cell.stable_samples), float(limit))
-        return Decidability(cell, limit, smallest, None, None, None)
-    smallest = detectable(n, limit)
-    if limit > Decimal("0.5"):
-        return Decidability(cell, limit, smallest, None, None, None)
-    healthy = float(limit * HEALTHY)
-    windows = float(_windows(cell))
-    return Decidability(
-        cell,
-        limit,
-        smallest,
-        tolerated(n, limit, windows),
-        false_alarm(n, limit, healthy, windows),
-        alarms(n, limit, healthy) * float(Fraction(int(MONTH), int(cell.guardrail.window))),
-    )
-
-
-def _windows(cell: Cell) -> Fraction:
-    """How many windows follow each other in the phase, at least one."""
-    if cell.stage.length is None or cell.stage.promoted:
-        return Fraction(1)
-    return max(Fraction(1), Fraction(int(cell.stage.length), int(cell.guardrail.window)))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from mrc.schema.units import Duration, plain
 
@@ -22,6 +23,7 @@ class Regex:
 Match = str | Regex
 
 
+@lru_cache(maxsize=4096)
 def quote(text: str) -> str:
     """A PromQL string literal."""
     return '"' + _ESCAPED.sub(lambda match: _ESCAPES[match[0]], text) + '"'
@@ -37,10 +39,10 @@ def one_of(values: list[str]) -> Match:
 
 def selector(metric: str, labels: Mapping[str, Match], window: Duration | None = None) -> str:
     """`metric{label="value"}`, with `[window]` when it is given."""
-    matchers = ",".join(
-        f"{name}=~{quote(match.pattern)}" if isinstance(match, Regex) else f"{name}={quote(match)}"
+    matchers = ",".join([
+        f"{name}={quote(match)}" if isinstance(match, str) else f"{name}=~{quote(match.pattern)}"
         for name, match in labels.items()
-    )
+    ])  # fmt: skip
     span = f"[{window}]" if window is not None else ""
     return f"{metric}{{{matchers}}}{span}"
 

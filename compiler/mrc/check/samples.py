@@ -108,11 +108,11 @@ def _whole(milliseconds: Fraction) -> Duration:
 def _accused(release: Release) -> list[Diagnostic]:
     worst: dict[str, Decidability] = {}
     for one in decidability(release):
-        if one.cell.guardrail.action != "rollback" or one.false_alarm is None or not one.cell.stage.length:
+        guardrail, stage = one.cell.guardrail, one.cell.stage
+        if guardrail.action != "rollback" or stage.promoted or not stage.length or one.false_alarm is None:
             continue
-        name = one.cell.guardrail.name
-        if not one.cell.stage.promoted and one.false_alarm > max(RARE, _of(worst.get(name))):
-            worst[name] = one
+        if one.false_alarm > max(RARE, _of(worst.get(guardrail.name))):
+            worst[guardrail.name] = one
     return [
         release.policy_document.report(
             FALSE_ALARMS, ("spec", "guardrails", name), _accusation(release, one), _calmer(release, one)

@@ -4,7 +4,7 @@ Values are data. A template holds text and loops; what to write is decided in co
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache, lru_cache
 from pathlib import Path
@@ -35,12 +35,15 @@ _WORDS = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n")
 _UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|[\u2028\u2029]")
 # What a block scalar could not hold: blanks at its start, lines of blanks alone, line ends at its end.
 _NO_BLOCK = re.compile(rf"\A[ \t\n]|^[ \t]+$|\n\Z|\r|{_UNPRINTABLE.pattern}", re.MULTILINE)
+_BLANK = re.compile(r"\n +(?:\n|\Z)")
 _LINE = re.compile(r"\n(?=[^\n])")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
 def yaml_scalar(value: object) -> str:
     """One YAML scalar that YAML 1.1 and 1.2 read as this value."""
+    if type(value) is str:
+        return _yaml_text(value)
     if isinstance(value, Raw):
         return str(value)
     if isinstance(value, str):
@@ -63,6 +66,8 @@ def _yaml_text(value: str) -> str:
 
 def yaml_quoted(value: str) -> str:
     """A double-quoted YAML scalar."""
+    if value.isprintable() and '"' not in value and "\\" not in value:
+        return f'"{value}"'
     text = re.sub(r'[\\"\n\t\r]', lambda match: _ESCAPES[match[0]], value)
     return '"' + _UNPRINTABLE.sub(_hexadecimal, text) + '"'
 
@@ -77,11 +82,26 @@ def _hexadecimal(match: re.Match[str]) -> str:
 def yaml_block(value: str, indent: int) -> Raw:
     """A literal block scalar below a key, `indent` spaces deep; quoted where a block could not hold the text."""
     body = value.removesuffix("\n")
-    if not body or _NO_BLOCK.search(body):
+    if not body or not _fits_block(body):
         return Raw(yaml_quoted(value))
     newline = "\n" + " " * indent
     chomping = "|" if value.endswith("\n") else "|-"
     return Raw(chomping + newline + (_LINE.sub(newline, body) if "\n" in body else body))
+
+
+def _fits_block(body: str) -> bool:
+    if "\n" not in body:
+        plain_enough = body.isprintable()
+    else:
+        plain_enough = body.replace("\n", "").isprintable() and not body.endswith("\n") and not _BLANK.search(body)
+    # What is printable needs no search for what is not, which costs ten times as much.
+    return bool(body[0].strip()) if plain_enough else not _NO_BLOCK.search(body)
+
+
+def yaml_mapping(pairs: Mapping[str, object], indent: int) -> Raw:
+    """The lines of a mapping of scalars that is not empty, `indent` spaces deep."""
+    pad = " " * indent
+    return Raw("\n".join([f"{pad}{yaml_scalar(key)}: {yaml_scalar(value)}" for key, value in pairs.items()]))
 
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?")
@@ -139,16 +159,19 @@ def markdown_shell(value: object) -> Raw:
 
 
 _FORMATS: dict[str, tuple[Callable[[object], str], dict[str, Callable[..., Any]]]] = {
-    ".yaml": (yaml_scalar, {"block": yaml_block, "flow": yaml_flow}),
+    ".yaml": (yaml_scalar, {"block": yaml_block, "flow": yaml_flow, "mapping": yaml_mapping}),
     ".md": (markdown_text, {"code": markdown_code, "word": markdown_word, "shell": markdown_shell}),
 }
+
+
+_METHODS = frozenset(dir(dict))
 
 
 class _Data(Environment):
     """Looks into mappings first: that is what templates are given."""
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        if type(obj) is dict and attribute in obj and not hasattr(dict, attribute):
+        if type(obj) is dict and attribute in obj and attribute not in _METHODS:
             return obj[attribute]
         return super().getattr(obj, attribute)
 

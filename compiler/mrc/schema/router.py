@@ -1,5 +1,6 @@
 """How requests reach a model in an environment: exactly one router. What each can do stands in `mrc.routers`."""
 
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -147,7 +148,7 @@ class Router(Model):
         exactly_one(self, *type(self).model_fields)
         return self
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """The name of the router that is given, as in `mrc.routers`."""
         fields = type(self).model_fields.items()

@@ -77,6 +77,7 @@ class Duration(Scalar, int):
         """Whole seconds, rounded up."""
         return -(-int(self) // 1000)
 
+    @lru_cache(maxsize=1024)  # noqa: B019  a number keeps nothing alive
     def __str__(self) -> str:
         rest, parts = int(self), []
         for name, size in zip(("d", "h", "m", "s", "ms"), _DURATION_PARTS, strict=True):
@@ -109,6 +110,13 @@ class Share(Scalar, Decimal):
         if share > 1:
             raise ValueError(f"{text} is more than 100%")
         return cls(share)
+
+    WHOLE: ClassVar[int] = 10**14  # the finest share that can be written is one part of it
+
+    @property
+    def parts(self) -> int:
+        """The share as a whole number of `WHOLE`: such add up faster than fractions do."""
+        return int(self * self.WHOLE)
 
     @property
     def percent(self) -> Decimal:
