@@ -53,7 +53,7 @@ test-cluster: venv ## Roll out, fail and go back on a real control plane, which 
 	@$(BIN)/python tests/install-tools prometheus alertmanager crds kubectl control-plane kwok
 	@$(BIN)/pytest -q -n 6 tests/cluster
 
-demo: venv ## Check and render the example fleet, in a temporary folder
+demo: venv ## Check and render the example fleet, then play how a bad version is taken back
 	@set -e; mrc="$$PWD/$(BIN)/mrc"; fleet=$$(mktemp -d); trap 'rm -rf "$$fleet"' EXIT; \
 	cp -r mrc.yaml policies environments "$$fleet"; cd "$$fleet"; \
 	printf '\nmrc check: is anything wrong with it?\n  '; "$$mrc" check 2>&1; \
@@ -65,7 +65,8 @@ demo: venv ## Check and render the example fleet, in a temporary folder
 	grep -rhE '^kind: [A-Z]' rendered | grep -v Kustomization | sort | uniq -c | sort -rn | \
 	  awk '{ printf "%s%s %s", (NR > 1 ? ", " : "  "), $$1, $$3 } END { print "" }' | \
 	  fold -s -w 100 | sed "s/^ */  /; s/ *$$//"; \
-	printf '\nRead on: rendered/production/sentiment/RUNBOOK.md, and the policy it comes from.\n'
+	printf '\nRead on: rendered/production/sentiment/RUNBOOK.md, and the policy it comes from.\n'; \
+	printf '\nmrc demo: what happens when a version is bad\n\n'; "$$mrc" demo
 
 format: venv ## Format the code, and repair what can be repaired
 	@$(BIN)/ruff check --fix

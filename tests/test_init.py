@@ -46,3 +46,4 @@ def test_the_wheel_alone_renders_a_fresh_repository(tmp_path: Path) -> None:
     subprocess.run([command, "init", "rollouts"], cwd=tmp_path, check=True, timeout=60)
     for arguments in (["render"], ["render", "--check"]):
         subprocess.run([command, *arguments], cwd=tmp_path / "rollouts", check=True, timeout=60)
+    subprocess.run([command, "demo"], cwd=tmp_path, check=True, timeout=120)

@@ -48,7 +48,8 @@ def check(
         old = merged.get((release.model, release.environment_name))
         if release.fallback is None or release.model in faulty or (old is not None and not _touched(old, release)):
             continue
-        found += _revert(tree, fleet, release, known, analyse)
+        if release.hold is None:  # what is held moves with no change: there is nothing to revert
+            found += _revert(tree, fleet, release, known, analyse)
         if old is not None:
             found += _restorable(base, old, release)
     return found

@@ -65,9 +65,9 @@ def check(fleet: Fleet, tree: Tree, base: Base | None, now: datetime | None = No
         found += detecting.check(release)
         found += samples.check(release)
         found += restoring.check(release)
-        found += holds.check(release)
         found += hooks.check(release)
     found += names.check(fleet)
+    found += holds.check(fleet, base.fleet if base is not None else None)
     found += promotions.check(fleet, base.fleet if base is not None else None, now)
     if base is not None:
         found += history.check(tree, fleet, base)

@@ -15,6 +15,7 @@ from mrc import __version__
 VERBS = {
     "check": "Check policies, versions and environments.",
     "clear": "End a hold.",
+    "demo": "Play the whole loop, without a cluster.",
     "explain": "Explain a code, a field or a metric.",
     "fetch": "Lay down a model repository from a manifest.",
     "history": "Print the incidents of a model.",

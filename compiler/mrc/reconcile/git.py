@@ -37,9 +37,6 @@ class Git:
 
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / "HEAD").exists():
-            git.Repo.init(folder, bare=True)
-        self.repo: Repo = git.Repo(folder)
         self._environment = {
             "GIT_ALLOW_PROTOCOL": "file:https:http:ssh",
             "GIT_TERMINAL_PROMPT": "0",
@@ -50,6 +47,10 @@ class Git:
             "LC_ALL": "C",
             **(credentials or {}),
         }
+        if not (folder / "HEAD").exists():
+            git.Git(folder).execute(["git", "init", "--quiet", "--bare"], env=self._environment)
+        self.repo: Repo = git.Repo(folder)
+        self.repo.git.update_environment(GIT_DIR=str(folder))  # a hook that started this process has one of its own
 
     def run(
         self,
