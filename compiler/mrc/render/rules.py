@@ -7,6 +7,7 @@ from typing import Any
 
 from mrc import labels
 from mrc.artifact import Artifact
+from mrc.catalogue import rollouts
 from mrc.guardrail import LIMIT, SAMPLES, VALUE, VERDICT, Absence, Guardrail, identity, limit_in_words, recorded
 from mrc.link import Release
 from mrc.promql import selector
@@ -23,7 +24,11 @@ STABLE_WORSE = "StableModelWorse"
 TELEMETRY_MISSING = "ModelTelemetryMissing"
 """The series of a guardrail are gone, so that nothing watches the version for it. It pages, or asks for the rollback
 where the guardrail says `onMissing: rollback`."""
+STILL_ABORTED = "RolloutStillAborted"
+"""Argo aborted a version, and after the time of a sync git still names it. It pages with the manual way, and needs
+nothing but Argo's own metrics: no reconciler. Without a guardrail there is no tier."""
 _LONGEST_GAP = Duration.parse("10m")
+_PUSHED = Duration.parse("2m")  # the abort, its scrape, the commit, and another try of the push
 _HUMANIZE = {"ratio": "humanizePercentage", "seconds": "humanizeDuration", "bytes": "humanize1024"}
 
 
@@ -84,7 +89,10 @@ def _groups(release: Release) -> str:
         name=f"mrc:{release.environment_name}:{release.model}",
         interval=str(release.environment.spec.prometheus.evaluate),
         guardrails=[_recording(release, guardrail) for guardrail in guardrails],
-        alerts=[alert for guardrail in guardrails for alert in alerts(release, guardrail)],
+        alerts=[
+            *(alert for guardrail in guardrails for alert in alerts(release, guardrail)),
+            _still_aborted(release),
+        ],
     )
 
 
@@ -149,6 +157,45 @@ def _telemetry_missing(release: Release, guardrail: Guardrail) -> dict[str, Any]
     }
 
 
+def _still_aborted(release: Release) -> dict[str, Any]:
+    """Traffic is safe and git is not: the next edit would start the bad version again."""
+    where, folder = f"{release.model} in {release.environment_name}", f"rendered/{release.environment_name}"
+    namespace, wait = release.environment.spec.namespace, aborted_wait(release)
+    lines = [
+        f"Argo Rollouts has aborted a version, and {wait} later git still names it: the next edit of the Rollout "
+        "starts it again. Do the reconciler and the syncer run?"
+    ]
+    if release.fallback is not None:
+        lines.append(
+            f"By hand: mrc rollback {release.model} -e {release.environment_name} --reason ..., commit, push, then: "
+            f"kubectl apply -k {folder}/{release.model}."
+        )
+    else:
+        lines.append(f"What aborted it: kubectl argo rollouts get rollout {release.model} -n {namespace}.")
+    return {
+        "name": STILL_ABORTED,
+        "expr": rollouts.aborted(namespace, release.model),
+        "wait": str(wait),
+        "labels": {
+            **{name: _literal(text) for name, text in sorted(release.environment.spec.alerts.labels.items())},
+            labels.SERIES_ENVIRONMENT: release.environment_name,
+            labels.SERIES_MODEL: release.model,
+            labels.ALERT_ACTION: "page",
+            labels.ALERT_TEAM: release.team,
+        },
+        "annotations": {
+            "summary": f"{where} stays aborted, and git still names the bad version",
+            "description": " ".join(lines),
+            **_runbook(release),
+        },
+    }
+
+
+def aborted_wait(release: Release) -> Duration:
+    """How long a Rollout may stay aborted: a sync, and what is before it."""
+    return Duration(release.environment.spec.delays.sync + _PUSHED)
+
+
 def telemetry_wait(guardrail: Guardrail) -> Duration:
     """How long series may be gone before somebody is told."""
     return max(guardrail.window, _LONGEST_GAP)
@@ -192,10 +239,14 @@ def _annotations(
         "summary": f"{where} {what}: {guardrail.name}",
         "description": " ".join([*lines, advice]),
     }
+    return found | _runbook(release)
+
+
+def _runbook(release: Release) -> dict[str, str]:
     runbooks = release.environment.spec.alerts.runbooks
-    if runbooks is not None:
-        found["runbook_url"] = f"{runbooks.rstrip('/')}/{release.environment_name}/{release.model}/RUNBOOK.md"
-    return found
+    if runbooks is None:
+        return {}
+    return {"runbook_url": f"{runbooks.rstrip('/')}/{release.environment_name}/{release.model}/RUNBOOK.md"}
 
 
 def _now(release: Release, guardrail: Guardrail) -> str:

@@ -9,13 +9,15 @@ from typing import Any
 
 from mrc import labels
 from mrc.artifact import Artifact
+from mrc.catalogue import rollouts
 from mrc.catalogue.metric import TEST_INTERVAL_SECONDS, Scope, TestSeries
 from mrc.guardrail import SAMPLES, VALUE, VERDICT, Absence, Bound, Guardrail, WorseThanStable, identity
 from mrc.link import Release
 from mrc.promql import number, selector, series
 from mrc.render.engine import fill
-from mrc.render.rules import TELEMETRY_MISSING, WORSE, telemetry_wait
+from mrc.render.rules import STILL_ABORTED, TELEMETRY_MISSING, WORSE, aborted_wait, telemetry_wait
 from mrc.rollouts import active
+from mrc.schema.units import Duration
 
 _PER_MINUTE = 60 // TEST_INTERVAL_SECONDS
 _WARM_UP_MINUTES = 10
@@ -35,8 +37,8 @@ class _Run:
 
 
 def render(release: Release) -> list[Artifact]:
-    """rules.test.yaml with three tests a guardrail."""
-    tests = [test for guardrail in active(release) for test in _tests(release, guardrail)]
+    """rules.test.yaml with three tests a guardrail, and three of a Rollout that stays aborted."""
+    tests = [test for guardrail in active(release) for test in _tests(release, guardrail)] + _still_aborted(release)
     text = fill("prometheus/test.yaml", model=release.model, tests=tests)
     return [Artifact(f"{release.folder}/rules.test.yaml", text)]
 
@@ -54,6 +56,33 @@ def _tests(release: Release, guardrail: Guardrail) -> list[dict[str, Any]]:
               _verdict(release, guardrail, None) + _alert(guardrail, WORSE, False)
               + _alert(guardrail, TELEMETRY_MISSING, pages)),
     ]  # fmt: skip
+
+
+def _still_aborted(release: Release) -> list[dict[str, Any]]:
+    """Followed by git in time is the good series: the abort ends, and the Rollout is complete again."""
+    namespace, wait = release.environment.spec.namespace, -(-aborted_wait(release).seconds // 60)
+    minutes = wait + 3
+    aborts, completes = (rollouts.example(namespace, release.model, phase) for phase in ("Abort", "Completed"))
+    total, early = minutes * _PER_MINUTE + 1, max(1, (wait - 1) * _PER_MINUTE)
+    stays = [{"name": aborts, "input": f"1x{total}"}]
+    ends = [
+        {"name": aborts, "input": f"1x{early} stale"},
+        {"name": completes, "input": f"_x{early + 1} 1x{total - early - 2}"},
+    ]
+    found = []
+    for says, inputs, firing in (
+        ("fires while git does not follow", stays, True),
+        ("is silent when git follows in time", ends, False),
+        ("is silent on no series", [], False),
+    ):
+        name = {"alertname": STILL_ABORTED, "alertstate": "firing", labels.SERIES_MODEL: release.model}
+        expected = [{"labels": "{}", "value": 1}] if firing else []
+        ever = selector("ALERTS", name, Duration.parse(f"{minutes}m"))
+        expectations = [{"expr": f"count(count_over_time({ever}))", "samples": expected}]
+        found.append(
+            {"name": f"{STILL_ABORTED} {says}", "at": f"{minutes}m", "series": inputs, "expectations": expectations}
+        )
+    return found
 
 
 def _run(guardrail: Guardrail) -> _Run:
