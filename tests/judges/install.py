@@ -189,15 +189,6 @@ def prometheus() -> None:
             _debian("prometheus", folder)
 
 
-def alertmanager() -> None:
-    """Alertmanager from the distribution, unless it is on PATH."""
-    if shutil.which("prometheus-alertmanager"):
-        return
-    with _making("alertmanager") as folder:
-        if folder:
-            _debian("prometheus-alertmanager", folder)
-
-
 def _debian(package: str, folder: Path) -> None:
     """Unpack a package of the distribution: not installed, so no service starts and no root is needed."""
     if not shutil.which("apt-get"):
@@ -310,13 +301,23 @@ def control_plane() -> None:
         (folder / "server").rename(folder / "etcd")
 
 
+def alertmanager() -> None:
+    """Alertmanager, unless the distribution's is on PATH."""
+    if not shutil.which("prometheus-alertmanager"):
+        _own_module("alertmanager")
+
+
 def kwok() -> None:
     """kwok, which plays nodes and pods."""
-    with _making("kwok") as folder:
+    _own_module("kwok")
+
+
+def _own_module(name: str) -> None:
+    with _making(name) as folder:
         if folder:
             go = _go()
-            with _writable(_module(go, tools.KWOK, tools.CLUSTER / "kwok")) as source:
-                _build(go, ["./cmd/kwok"], source, folder)
+            with _writable(_module(go, tools.OWN_MODULES[name], tools.CLUSTER / name)) as source:
+                _build(go, [f"./cmd/{name}"], source, folder)
 
 
 RECIPES: dict[str, Callable[[], None]] = {

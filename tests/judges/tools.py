@@ -22,7 +22,8 @@ CLUSTER = TESTS / "cluster"
 ANALYSIS_SOURCE = SCHEMAS / "argo-analysis" / "main.go"
 ARGO_ROLLOUTS = "github.com/argoproj/argo-rollouts"
 KUBERNETES = "k8s.io/kubernetes"
-KWOK = "sigs.k8s.io/kwok"
+OWN_MODULES = {"alertmanager": "github.com/prometheus/alertmanager", "kwok": "sigs.k8s.io/kwok"}
+"""Programs of the cluster that are built inside their own modules, each pinned by a folder of its name."""
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"  # Triton's backend is built for one
 
 
@@ -41,13 +42,13 @@ def cache() -> Path:
 def home(name: str) -> Path:
     """The folder of one tool for the present pins, whether or not it is installed.
 
-    `name` is a file of `requirements/` without its suffix, or one of `crds`, `argo-rollouts`, `control-plane`, `kwok`,
-    `prometheus`, `alertmanager`.
+    `name` is a file of `requirements/` without its suffix, or one of `crds`, `argo-rollouts`, `control-plane`,
+    `prometheus` and `OWN_MODULES`.
     """
-    if name in ("prometheus", "alertmanager"):  # the distribution pins these
+    if name == "prometheus":  # the distribution pins it
         return cache() / f"{name}-apt"
-    if name in ("control-plane", "kwok"):
-        pinned, main = (CLUSTER, KUBERNETES) if name == "control-plane" else (CLUSTER / name, KWOK)
+    if name == "control-plane" or name in OWN_MODULES:
+        pinned, main = (CLUSTER / name, OWN_MODULES[name]) if name in OWN_MODULES else (CLUSTER, KUBERNETES)
         return cache() / f"{name}-{modules(pinned)[main]}-{_digest([pinned / 'go.mod', pinned / 'go.sum'])}"
     if name == "crds":
         files = [SCHEMAS / "go.mod", SCHEMAS / "go.sum"]
@@ -97,8 +98,7 @@ def prometheus() -> str:
 
 def alertmanager() -> str:
     """Alertmanager, as the distribution calls it: the one on PATH, else the installed one."""
-    name = "prometheus-alertmanager"
-    return shutil.which(name) or str(installed("alertmanager") / "usr/bin" / name)
+    return shutil.which("prometheus-alertmanager") or str(installed("alertmanager") / "alertmanager")
 
 
 def kubectl() -> str:
