@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from datetime import timedelta
 from pathlib import Path
+
+import pytest
 
 from conftest import mrc
 from mrc.reconcile import signals
@@ -121,3 +124,33 @@ def test_a_page_stands_until_somebody_had_the_time_to_see_it(tmp_path: Path) -> 
     world.clock.pass_(hours=4)
     world.reconciler.step(seen())
     assert len(world.monitored.pages) == 2
+
+
+def test_a_change_from_before_a_hold_does_not_merge_and_when_forced_is_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = team(tmp_path)
+    git("switch", "-q", "-c", "change", cwd=made.tree)
+    made.edit(POLICY, "version: 13, fallback: 12} # a", "version: 12, fallback: 11} # a")
+    assert mrc("render", cwd=made.tree).returncode == 0
+    git("commit", "-q", "-a", "-m", "Serve 12", cwd=made.tree)
+    git("switch", "-q", "main", cwd=made.tree)
+    done = mrc("hold", MODEL, "-e", "production", "--reason", "big day", cwd=made.tree)
+    assert done.returncode == 0, done.stderr
+    made.publish("Hold sentiment")
+    merge = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", "merge", "-q"]
+    conflicting = subprocess.run([*merge, "change"], cwd=made.tree, capture_output=True, check=False)
+    assert conflicting.returncode == 1, "somebody merges what was rendered before the hold, and the model moves"
+    git("merge", "--abort", cwd=made.tree)
+
+    world = begin(tmp_path / "state", made)
+    monkeypatch.setattr("mrc.reconcile.reconciler.RECHECK_SECONDS", 0.0)
+    subprocess.run([*merge, "-X", "theirs", "change"], cwd=made.tree, capture_output=True, check=True)
+    git("push", "-q", "origin", "main", cwd=made.tree)
+    world.reconciler.step(seen([rollout(phase="stable")]))
+    assert world.team.log()[0] == "Hold sentiment at 13 in production"
+    world.team.pull()
+    assert mrc("render", "--check", cwd=made.tree).returncode == 0
+    before = world.team.log()
+    world.reconciler.step(seen([rollout(phase="stable")]))
+    assert world.team.log() == before

@@ -77,8 +77,8 @@ def tell(
     with contextlib.ExitStack() as stack:
         told: list[Story] = []
 
-        def begin(**policy: str) -> Story:
-            told.append(stack.enter_context(story.begin(plane, namespace, tmp_path / "story", **policy)))
+        def begin(*models: Any, **policy: str) -> Story:
+            told.append(stack.enter_context(story.begin(plane, namespace, tmp_path / "story", *models, **policy)))
             return told[-1]
 
         try:
@@ -90,7 +90,9 @@ def tell(
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """The seconds of each step of each story."""
-    reports = [each for group in terminalreporter.stats.values() for each in group if hasattr(each, "user_properties")]
+    reports = [
+        each for group in terminalreporter.stats.values() for each in group if isinstance(each, pytest.TestReport)
+    ]
     for report in sorted((each for each in reports if each.when == "teardown"), key=lambda each: each.nodeid):
         for name, value in report.user_properties:
             if name == "story":

@@ -57,16 +57,16 @@ def test_a_version_that_fails_in_its_first_stage_is_reverted_and_rejected(tell: 
 
 def fail_in_the_first_stage(story: Story, version: int) -> None:
     """Promote a version that answers with errors, until Argo aborts it."""
+    ledger = reconciler.of(story.repository)
+    before = len(ledger.rollbacks())
     story.mesh.behaviour(version).errors = 0.5
     story.repository.promote(version)
-    story.until(
-        f"Argo aborted version {version}", lambda: story.aborted() or reconciler.of(story.repository).rollbacks()
-    )
+    story.until(f"Argo aborted version {version}", lambda: story.aborted() or len(ledger.rollbacks()) > before)
 
 
 @STRATEGIES
 def test_a_version_that_fails_in_the_bake_is_reverted(tell: Tell, strategy: str) -> None:
-    story = tell(strategy=strategy)
+    story = tell(strategy)
     ledger = reconciler.of(story.repository)
     with reconciling(story):
         story.repository.promote(2)
@@ -79,7 +79,7 @@ def test_a_version_that_fails_in_the_bake_is_reverted(tell: Tell, strategy: str)
 @STRATEGIES
 @pytest.mark.parametrize("kept", [True, False], ids=["warm", "cold"])
 def test_a_promoted_version_is_reverted_for_an_alert(tell: Tell, strategy: str, kept: bool) -> None:
-    story = tell(strategy=strategy)
+    story = tell(strategy)
     ledger, before = reconciler.of(story.repository), story.pods(1)
     with reconciling(story):
         story.repository.promote(2)
@@ -95,10 +95,11 @@ def test_a_promoted_version_is_reverted_for_an_alert(tell: Tell, strategy: str, 
         assert (story.pods(1) == before) == kept
 
 
-def test_two_failures_in_a_row_hold_the_model(tell: Tell) -> None:
+def test_two_failures_in_a_row_hold_the_model_until_a_person_clears_it(tell: Tell) -> None:
     story = tell()
-    ledger = reconciler.of(story.repository)
+    ledger, team = reconciler.of(story.repository), story.repository
     with reconciling(story):
+        propose(story, 4)
         fail_in_the_first_stage(story, 2)
         went_back(story, ledger, to=1)
         fail_in_the_first_stage(story, 3)
@@ -106,15 +107,42 @@ def test_two_failures_in_a_row_hold_the_model(tell: Tell) -> None:
         (hold,) = ledger.files("holds/test").values()
         assert int(hold["spec"]["serve"]["version"]) == 1
 
-        # A pull request from before the hold: it merges, and moves nothing.
-        story.repository.pull()
-        story.repository.add_version(4)
-        story.repository.edit("policies/greeter/policy.yaml", "version: 1", "version: 4")
-        commit = story.repository.publish("Serve version 4, as was decided before the hold")
-        story.until("the syncer applied it", lambda: commit in story.syncer.applied)
-        time.sleep(5)
-        assert story.healthy(1)
-        assert story.serves(1)
+        # The next promotion is refused, whoever asks for it.
+        team.pull()
+        assert "greeter is held in test since" in team.refused("promote", "greeter", "4", "-e", "test")
+        assert "greeter is held in test since" in team.mrc("check")
+
+        # A pull request from before the hold does not merge; when somebody takes its side, it moves nothing for long.
+        with pytest.raises(GitError):
+            git("merge", "-q", "change", cwd=team.tree)
+        git("merge", "--abort", cwd=team.tree)
+        git("merge", "-q", "-X", "theirs", "change", cwd=team.tree)
+        git("push", "-q", "origin", "main", cwd=team.tree)
+        assert ledger.rendered() == 4
+        story.until("mrc holds it again", lambda: ledger.rendered() == 1)
+        story.until("version 1 serves as before", lambda: story.healthy(1) and story.serves(1))
+        assert not story.analysed(1)
+
+        # A person clears it: what the policy says by now is rolled out.
+        team.pull()
+        team.mrc("clear", "greeter", "-e", "test", "--reason", "4 fixes what 2 and 3 got wrong")
+        team.publish("Clear the hold of greeter")
+        story.until("users meet version 4", lambda: 4 in story.mesh.shares)
+    assert ledger.rejected() == {2, 3}
+    assert len(ledger.rollbacks()) == 2
+
+
+def propose(story: Story, version: int) -> None:
+    """A pull request that serves a new version, rendered now, and merged when somebody finds the time."""
+    team = story.repository
+    team.add_version(version)
+    team.publish(f"Add version {version}")
+    git("switch", "-q", "-c", "change", cwd=team.tree)
+    team.mrc("promote", "greeter", str(version), "-e", "test")
+    team.mrc("render")
+    git("add", "-A", cwd=team.tree)
+    git("commit", "-q", "-m", f"Serve version {version}", cwd=team.tree)
+    git("switch", "-q", "main", cwd=team.tree)
 
 
 def test_an_unhealthy_environment_is_not_blamed_on_the_version(tell: Tell) -> None:

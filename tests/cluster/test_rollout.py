@@ -47,7 +47,7 @@ def test_a_bad_version_is_aborted_in_its_first_stage(tell: Tell) -> None:
 
 
 def test_a_preview_that_fails_its_tests_never_meets_a_user(tell: Tell) -> None:
-    story = tell(strategy="blueGreen: {preview: {for: 20s}}")
+    story = tell("blueGreen: {preview: {for: 20s}}")
     story.mesh.tests = 20
     story.mesh.behaviour(2).errors = 0.5
 
@@ -58,7 +58,7 @@ def test_a_preview_that_fails_its_tests_never_meets_a_user(tell: Tell) -> None:
 
 
 def test_a_shadow_that_answers_with_errors_never_meets_a_user(tell: Tell) -> None:
-    story = tell(strategy="shadow: {traffic: 50%, for: 20s}\n      " + CANARY)
+    story = tell("shadow: {traffic: 50%, for: 20s}\n      " + CANARY)
     story.mesh.behaviour(2).errors = 0.5
 
     story.repository.promote(2)
@@ -70,7 +70,7 @@ def test_a_shadow_that_answers_with_errors_never_meets_a_user(tell: Tell) -> Non
 @pytest.mark.parametrize("stage", ["traffic", "bake"])
 def test_telemetry_that_is_gone_stops_the_rollout_and_aborts_nothing(tell: Tell, stage: str) -> None:
     """Argo ends a timed pause on time although its analysis is inconclusive: nobody would watch the rest."""
-    story = tell(strategy="canary: [{traffic: 50%, for: 25s}]", bake="25s")
+    story = tell("canary: [{traffic: 50%, for: 25s}]", bake="25s")
 
     story.repository.promote(2)
     met = {1, 2} if stage == "traffic" else {2}

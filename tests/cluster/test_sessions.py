@@ -41,7 +41,7 @@ def behind(story: Story, version: int) -> set[int]:
 
 
 def test_pins_survive_what_argo_moves_and_end_with_the_verdict(tell: Callable[..., Story]) -> None:
-    story = tell(strategy=STRATEGY)
+    story = tell(STRATEGY)
     story.repository.promote(2)
     story.until("Argo took the first step", lambda: weights(story) == {"greeter-stable": 80, "greeter-canary": 20})
     canary = routes(story)["http"]["route"][1]

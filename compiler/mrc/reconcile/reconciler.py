@@ -8,7 +8,7 @@ from typing import Protocol
 
 from mrc import __version__
 from mrc.compile import analyse
-from mrc.load import load
+from mrc.load import Objects, load
 from mrc.reconcile.change import Change, back, closed, compose
 from mrc.reconcile.decide import Decision, decide, targets
 from mrc.reconcile.failure import Failure, Running
@@ -19,6 +19,7 @@ from mrc.reconcile.ledger import Ledger
 from mrc.reconcile.message import message
 from mrc.reconcile.monitoring import PAGED_FOR, MonitoringError
 from mrc.reconcile.pages import Pages
+from mrc.reconcile.pins import pinned_again, said, slipped
 from mrc.reconcile.records import emit
 from mrc.reconcile.recovery import Progress, affected, progress, resumed
 from mrc.reconcile.state import ModelState, State
@@ -33,7 +34,7 @@ from mrc.schema.repository import allows
 
 RACES = 10
 RECHECK_SECONDS = 10.0
-"""How long a failure that asks for nothing is not looked at again."""
+"""How long a failure that asks for nothing is not looked at again, and how old git may be while something is held."""
 
 
 class Monitoring(Protocol):
@@ -78,6 +79,7 @@ class Reconciler:
         self._quiet: dict[str, float] = {}
         self._pages = Pages(telemetry)
         self._observed: set[str] = set()
+        self._held = False
         self._tree: GitTree | None = None
         self._fetched = float("-inf")
 
@@ -99,6 +101,10 @@ class Reconciler:
         return self._tree
 
     def _environment(self, tree: GitTree) -> Environment:
+        return self._shared(tree).environments[self.environment][1]
+
+    def _shared(self, tree: GitTree) -> Objects:
+        """What all models share, and whether something is held."""
         objects, _ = load(tree, [])
         if objects.repository is None:
             raise RefusedError("mrc.yaml cannot be read")
@@ -107,7 +113,9 @@ class Reconciler:
             raise RefusedError(f"mrc.yaml pins mrc {pin}, and this is mrc {__version__}")
         if self.environment not in objects.environments:
             raise RefusedError(f"environments/{self.environment}.yaml is not there, or cannot be read")
-        return objects.environments[self.environment][1]
+        here = (hold for (environment, _), (_, hold) in objects.holds.items() if environment == self.environment)
+        self._held = any(hold.spec.cleared is None for hold in here)
+        return objects
 
     def _take_up(self, tree: GitTree) -> None:
         """Every incident of the tree that has no outcome yet."""
@@ -143,7 +151,8 @@ class Reconciler:
             self._detected.setdefault(failure.cause, now)
         due = [one for one in seen.failures if self._quiet.get(one.cause, 0) <= tick]
         ended = self._progress(seen) if self._open else []
-        if not due and not ended and not (self._open and tick - self._fetched > RECHECK_SECONDS):
+        stale = (self._open or self._held) and tick - self._fetched > RECHECK_SECONDS
+        if not due and not ended and not stale:
             return
         self._converge(due, seen)
         current = {failure.cause for failure in seen.failures}
@@ -160,8 +169,11 @@ class Reconciler:
     def _converge(self, due: list[Failure], seen: Seen) -> None:
         for _ in range(RACES):
             tree = self._fetch()
-            environment = self._environment(tree)
+            shared = self._shared(tree)
+            environment = shared.environments[self.environment][1]
             now = self.clock()
+            if self._held and not self._hold_again(tree, shared, now):
+                continue
             ended = self._progress(seen)
             decisions = self._decide(tree, environment, due, seen, now)
             for decision in decisions:
@@ -176,6 +188,25 @@ class Reconciler:
             if self._write(tree, wanted, ended, now):
                 return
         self.telemetry.log("the branch moves faster than it can be written to", level="error", tries=RACES)
+
+    def _hold_again(self, tree: GitTree, shared: Objects, now: datetime) -> bool:
+        """Whether what is held is what is rendered; if it is not, it is rendered again and pushed."""
+        found = slipped(tree, shared, self.environment)
+        edits = {path: data for name in found for path, data in pinned_again(tree, self.environment, name).items()}
+        if not edits:
+            return True
+        moved = {name: f"{rendered} instead of {version}" for name, (version, rendered) in found.items()}
+        if shared.environments[self.environment][1].spec.reconcile.mode != "commit":
+            self.telemetry.log("held, and rendered otherwise: mrc render", level="error", models=moved)
+            return True
+        commit = self.ledger.commit(tree.commit, edits, said(self.environment, found), now)
+        if commit is None:
+            return True
+        pushed = self.ledger.push(commit)
+        self.telemetry.count("mrc_reconciler_pushes_total", state=pushed.state)
+        self.telemetry.log("held again", models=moved, commit=commit, push=pushed.state, said=pushed.text)
+        # A remote that does not take it must not stop what else is to be done.
+        return pushed.state not in ("done", "raced")
 
     def _decide(
         self, tree: GitTree, environment: Environment, due: list[Failure], seen: Seen, now: datetime

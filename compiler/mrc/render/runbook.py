@@ -40,6 +40,7 @@ def render(release: Release) -> list[Artifact]:
         namespace=release.environment.spec.namespace,
         version=release.version.number,
         fallback=release.fallback.number if release.fallback else None,
+        held=_held(release),
         warm=str(release.policy.warm) if release.policy.warm is not None else None,
         blue_green=release.policy.blue_green is not None,
         routed=routers.can(release.environment.spec.router.kind, "weights"),
@@ -55,6 +56,12 @@ def render(release: Release) -> list[Artifact]:
         versions=[_version(release, version) for version in reversed(release.retained)],
     )
     return [Artifact(f"{release.folder}/RUNBOOK.md", text)]
+
+
+def _held(release: Release) -> str | None:
+    """The model's own hold. It stands in the line of the version: a change that was rendered before it conflicts."""
+    own = release.hold is not None and release.hold[1].metadata.model is not None
+    return release.hold[0].file if own and release.hold is not None else None
 
 
 def _reached(release: Release) -> list[dict[str, str | None]]:

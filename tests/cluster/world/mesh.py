@@ -12,7 +12,7 @@ import http.server
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,7 +72,8 @@ class Mesh:
 
     def _look(self) -> None:
         core = f"/api/v1/namespaces/{self.namespace}"
-        pods = [pod for pod in self.plane.items(f"{core}/pods") if "deletionTimestamp" not in pod["metadata"]]
+        own = self.plane.items(f"{core}/pods?labelSelector=mrc.dev/model%3D{self.model}")
+        pods = [pod for pod in own if "deletionTimestamp" not in pod["metadata"]]
         services = {each["metadata"]["name"]: each for each in self.plane.items(f"{core}/services")}
 
         def behind(host: str) -> list[int]:
@@ -163,14 +164,18 @@ def _version(pod: Object) -> int:
 
 
 @contextlib.contextmanager
-def serve(mesh: Mesh) -> Iterator[str]:
+def serve(meshes: Sequence[Mesh]) -> Iterator[str]:
     """Let the traffic flow, and serve its metrics, for the length of the `with`: the address to scrape."""
+
+    def flow() -> None:
+        for each in meshes:
+            each.flow()
 
     class Exporter(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(mesh.metrics().encode())
+            self.wfile.write("".join(each.metrics() for each in meshes).encode())
 
         def log_message(self, *_: Any) -> None:
             """Nothing: it would stand between the results of the tests."""
@@ -178,7 +183,7 @@ def serve(mesh: Mesh) -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Exporter) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            with repeated(mesh.flow, seconds=0.2):
+            with repeated(flow, seconds=0.2):
                 yield f"127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()

@@ -57,11 +57,17 @@ class Ledger:
     """What the remote says that the reconciler did."""
 
     remote: Path
+    model: str = MODEL
 
     def serving(self) -> int:
         """The version that main of the remote names."""
-        text = git("show", f"main:policies/{MODEL}/policy.yaml", cwd=self.remote)
+        text = git("show", f"main:policies/{self.model}/policy.yaml", cwd=self.remote)
         return int(yaml.safe_load(text)["spec"]["environments"][ENVIRONMENT]["serve"]["version"])
+
+    def rendered(self) -> int:
+        """The version that main of the remote gives the syncer."""
+        text = git("show", f"main:rendered/{ENVIRONMENT}/{self.model}/rollout.yaml", cwd=self.remote)
+        return int(yaml.safe_load(text)["spec"]["template"]["metadata"]["labels"]["mrc.dev/version"])
 
     def files(self, folder: str) -> dict[str, Any]:
         """The documents below a folder of main."""
@@ -70,7 +76,7 @@ class Ledger:
 
     def incidents(self) -> list[dict[str, Any]]:
         """What stands in the incidents, oldest first."""
-        return [each["spec"] for _, each in sorted(self.files(f"incidents/{ENVIRONMENT}/{MODEL}").items())]
+        return [each["spec"] for _, each in sorted(self.files(f"incidents/{ENVIRONMENT}/{self.model}").items())]
 
     def outcomes(self) -> list[str]:
         """How the incidents ended; `open` for those that did not."""
@@ -78,12 +84,12 @@ class Ledger:
 
     def rejected(self) -> set[int]:
         """The versions that were rejected here."""
-        found = self.files(f"policies/{MODEL}/verdicts").values()
+        found = self.files(f"policies/{self.model}/verdicts").values()
         return {int(each["metadata"]["version"]) for each in found if ENVIRONMENT in each["spec"].get("rejected", {})}
 
     def rollbacks(self) -> list[str]:
         """The commits that changed the policy and are not a person's, newest first."""
-        by_mrc = ("--author=mrc", "--format=%s", "main", "--", f"policies/{MODEL}/policy.yaml")
+        by_mrc = ("--full-history", "--author=mrc", "--format=%s", "main", "--", f"policies/{self.model}/policy.yaml")
         return git("log", *by_mrc, cwd=self.remote).splitlines()
 
     def commits(self) -> int:
@@ -91,9 +97,9 @@ class Ledger:
         return int(git("rev-list", "--count", "main", cwd=self.remote))
 
 
-def of(repository: Repository) -> Ledger:
-    """The ledger of a repository's remote."""
-    return Ledger(repository.remote)
+def of(repository: Repository, model: str = MODEL) -> Ledger:
+    """What a repository's remote says of a model."""
+    return Ledger(repository.remote, model)
 
 
 def decisions(said: str) -> list[dict[str, Any]]:

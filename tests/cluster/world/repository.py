@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from judges import tools
 
@@ -37,7 +39,7 @@ spec:
 POLICY = """
 apiVersion: mrc.dev/v1alpha1
 kind: RolloutPolicy
-metadata: {name: greeter, team: hello}
+metadata: {name: MODEL, team: hello}
 spec:
   sideEffects: none
   environments:
@@ -57,7 +59,7 @@ CANARY = "canary: [{traffic: 20%, for: 15s}]"
 VERSION = """
 apiVersion: mrc.dev/v1alpha1
 kind: ModelVersion
-metadata: {{name: greeter, version: {number}}}
+metadata: {{name: {model}, version: {number}}}
 spec:
   image: registry.example.com/tritonserver@sha256:8589c060db257c6c6eda34e049a3adfc4e8d98e5db36ecea5314b8b7f0799ea5
   resources: {{cpu: 1, memory: 1Gi}}
@@ -66,7 +68,7 @@ spec:
       model.onnx: {{uri: "{uri}", size: {size}, sha256: {sha256}}}
   triton:
     models:
-      greeter:
+      {model}:
         files: [weights/model.onnx]
         config:
           backend: onnxruntime
@@ -110,18 +112,28 @@ class Repository:
 
     def mrc(self, *arguments: str) -> str:
         """The real command in the work tree: what it printed. Raises AssertionError when it fails."""
-        command = [sys.executable, "-c", "from mrc.cli import run; run()", *arguments]
-        done = subprocess.run(
-            command, cwd=self.tree, env=tools.environment(), capture_output=True, text=True, timeout=60, check=False
-        )
+        done = self._run(*arguments)
         assert done.returncode == 0, f"mrc {' '.join(arguments)}: {done.stdout}{done.stderr}"
-        return done.stdout
+        return done.stdout + done.stderr
 
-    def promote(self, version: int) -> str:
+    def refused(self, *arguments: str) -> str:
+        """What the command says that refuses. Raises AssertionError when it does not."""
+        done = self._run(*arguments)
+        assert done.returncode in (1, 2), f"mrc {' '.join(arguments)}: {done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", "from mrc.cli import run; run()", *arguments]
+        return subprocess.run(
+            command, cwd=self.tree, env=tools.environment(), capture_output=True, text=True, timeout=240, check=False
+        )
+
+    def promote(self, version: int, *models: str) -> str:
         """A person's promotion, or return, by hand: promote, render, commit, push. The commit."""
         self.pull()
-        self.mrc("promote", MODEL, str(version), "-e", ENVIRONMENT)
-        return self.publish(f"Serve version {version} of {MODEL} in {ENVIRONMENT}")
+        for model in models or (MODEL,):
+            self.mrc("promote", model, str(version), "-e", ENVIRONMENT)
+        return self.publish(f"Serve version {version} of {' and '.join(models or (MODEL,))} in {ENVIRONMENT}")
 
     def publish(self, message: str) -> str:
         """Render, commit and push everything. The commit."""
@@ -142,16 +154,16 @@ class Repository:
         assert text.count(old) == 1, text
         path.write_text(text.replace(old, new))
 
-    def add_version(self, number: int) -> None:
+    def add_version(self, number: int, model: str = MODEL) -> None:
         """Write a version, and the file that it pins."""
         blob = f"weights of version {number}\n".encode() * 100
         self.artifacts.mkdir(exist_ok=True)
-        file = self.artifacts / f"model-{number}.onnx"
+        file = self.artifacts / f"{model}-{number}.onnx"
         file.write_bytes(blob)
         text = VERSION.format(
-            number=number, uri=file.as_uri(), size=len(blob), sha256=hashlib.sha256(blob).hexdigest()
+            model=model, number=number, uri=file.as_uri(), size=len(blob), sha256=hashlib.sha256(blob).hexdigest()
         )  # fmt: skip
-        _write(self.tree / f"policies/{MODEL}/versions/{number}.yaml", text)
+        _write(self.tree / f"policies/{model}/versions/{number}.yaml", text)
 
 
 def create(
@@ -160,13 +172,14 @@ def create(
     namespace: str,
     prometheus: str,
     alertmanager: str,
-    strategy: str = CANARY,
+    models: Mapping[str, str] = MappingProxyType({MODEL: CANARY}),
     bake: str = "20s",
     reconcile: str = "",
 ) -> Repository:
-    """A rendered and pushed repository in which version 1 of one model serves, and 2 and 3 wait.
+    """A rendered and pushed repository in which version 1 of each model serves, and 2 and 3 wait.
 
-    `strategy` and `bake` stand in the policy, `reconcile` in the environment's block of that name.
+    `models` gives each its strategy; `bake` stands in the policies, `reconcile` in the block of that name of the
+    environment.
     """
     made = Repository(folder / "tree", folder / "remote.git", folder / "artifacts")
     made.tree.mkdir(parents=True)
@@ -180,9 +193,11 @@ def create(
             namespace=namespace, prometheus=prometheus, alertmanager=alertmanager, reconcile=reconcile
         ),
     )
-    _write(made.tree / f"policies/{MODEL}/policy.yaml", POLICY.replace("STRATEGY", strategy).replace("BAKE", bake))
-    for number in (1, 2, 3):
-        made.add_version(number)
+    for model, strategy in models.items():
+        policy = POLICY.replace("MODEL", model).replace("STRATEGY", strategy).replace("BAKE", bake)
+        _write(made.tree / f"policies/{model}/policy.yaml", policy)
+        for number in (1, 2, 3):
+            made.add_version(number, model)
     made.publish("Start with version 1")
     return made
 

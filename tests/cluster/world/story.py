@@ -1,10 +1,10 @@
-"""One model in one namespace with everything around it, and the seconds that each step of its story took."""
+"""The models of one namespace with everything around them, and the seconds that each step of their story took."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from world.background import repeated
 from world.control_plane import ApiError, ControlPlane, Object
 from world.mesh import Mesh
 from world.monitoring import Monitoring
-from world.repository import MODEL, Repository
+from world.repository import CANARY, MODEL, Repository
 from world.syncer import Syncer
 from world.waiting import wait
 
@@ -33,14 +33,21 @@ class Story:
     mesh: Mesh
     monitoring: Monitoring
     syncer: Syncer
+    model: str = MODEL
+    others: dict[str, Story] = field(default_factory=dict)
+    """The other models, by name."""
     steps: list[tuple[str, float]] = field(default_factory=list)
     _begin: float = field(default_factory=time.monotonic)
+
+    @property
+    def _own(self) -> str:
+        return f"labelSelector=mrc.dev/model%3D{self.model}"
 
     # What is seen.
 
     def rollout(self) -> Object:
         """The Rollout as it is now, empty when there is none yet."""
-        path = f"/apis/argoproj.io/v1alpha1/namespaces/{self.namespace}/rollouts/{MODEL}"
+        path = f"/apis/argoproj.io/v1alpha1/namespaces/{self.namespace}/rollouts/{self.model}"
         return self.plane.get(path) or {}
 
     def status(self, rollout: Object | None = None) -> Object:
@@ -68,12 +75,12 @@ class Story:
 
     def replica_sets(self) -> dict[int, Object]:
         """The ReplicaSets by version."""
-        found = self.plane.items(f"/apis/apps/v1/namespaces/{self.namespace}/replicasets")
+        found = self.plane.items(f"/apis/apps/v1/namespaces/{self.namespace}/replicasets?{self._own}")
         return {version_of(each["spec"]["template"]): each for each in found}
 
     def pods(self, version: int) -> set[str]:
         """The names of the pods of a version."""
-        found = self.plane.items(f"/api/v1/namespaces/{self.namespace}/pods")
+        found = self.plane.items(f"/api/v1/namespaces/{self.namespace}/pods?{self._own}")
         return {each["metadata"]["name"] for each in found if version_of(each) == version}
 
     def cool(self, version: int) -> None:
@@ -85,24 +92,26 @@ class Story:
 
     def alert(self, version: int) -> dict[str, str] | None:
         """The labels of an active alert that asks for a rollback of this version."""
-        wanted = {"mrc_action": "rollback", "model": MODEL, "version": str(version)}
+        wanted = {"mrc_action": "rollback", "model": self.model, "version": str(version)}
         found = [each["labels"] for each in self.monitoring.alerts()]
         return next((labels for labels in found if wanted.items() <= labels.items()), None)
 
     def analysis_runs(self) -> dict[str, str]:
         """The phase of every AnalysisRun, by its name."""
+        return {each["metadata"]["name"]: each.get("status", {}).get("phase", "") for each in self._runs()}
+
+    def _runs(self) -> list[Object]:
         found = self.plane.items(f"/apis/argoproj.io/v1alpha1/namespaces/{self.namespace}/analysisruns")
-        return {each["metadata"]["name"]: each.get("status", {}).get("phase", "") for each in found}
+        return [each for each in found if self.model in [o["name"] for o in each["metadata"]["ownerReferences"]]]
 
     def analysed(self, version: int) -> list[str]:
         """The AnalysisRuns of a version."""
-        found = self.plane.items(f"/apis/argoproj.io/v1alpha1/namespaces/{self.namespace}/analysisruns")
         wanted = {"name": "version", "value": str(version)}
-        return [each["metadata"]["name"] for each in found if wanted in each["spec"].get("args", ())]
+        return [each["metadata"]["name"] for each in self._runs() if wanted in each["spec"].get("args", ())]
 
     def weights(self) -> dict[str, int]:
         """The weights of the VirtualService by Service, equal in all of its routes."""
-        path = f"/apis/networking.istio.io/v1/namespaces/{self.namespace}/virtualservices/{MODEL}"
+        path = f"/apis/networking.istio.io/v1/namespaces/{self.namespace}/virtualservices/{self.model}"
         routes = (self.plane.get(path) or {"spec": {"http": []}})["spec"]["http"]
         every = [{each["destination"]["host"]: each.get("weight", 0) for each in route["route"]} for route in routes]
         return every[0] if every and all(each == every[0] for each in every) else {}
@@ -139,23 +148,33 @@ def version_of(template: Object) -> int:
 
 
 @contextlib.contextmanager
-def begin(plane: ControlPlane, namespace: str, folder: Path, **policy: str) -> Iterator[Story]:
-    """A story in which version 1 serves all traffic, for the length of the `with`.
+def begin(
+    plane: ControlPlane, namespace: str, folder: Path, models: Mapping[str, str] | str = CANARY, **policy: str
+) -> Iterator[Story]:
+    """A story in which version 1 of each model serves all traffic, for the length of the `with`; of the first model.
 
-    `policy` is what the policy of the model says: see `repository.create`.
+    `models` gives each its strategy, or is the strategy of the only one; for `policy` see `repository.create`.
     """
+    models = {MODEL: models} if isinstance(models, str) else models
     folder.mkdir(parents=True, exist_ok=True)
     plane.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
     ports = servers.free_ports(2)
     prometheus, alertmanager = (f"http://127.0.0.1:{port}" for port in ports)
-    team = repository.create(folder, namespace=namespace, prometheus=prometheus, alertmanager=alertmanager, **policy)
-    traffic = Mesh(plane, namespace, MODEL)
+    team = repository.create(
+        folder, namespace=namespace, prometheus=prometheus, alertmanager=alertmanager, models=models, **policy
+    )
+    traffic = {model: Mesh(plane, namespace, model) for model in models}
     with contextlib.ExitStack() as stack:
-        target = stack.enter_context(mesh.serve(traffic))
+        target = stack.enter_context(mesh.serve(list(traffic.values())))
         watching = stack.enter_context(monitoring.serve(plane, namespace, folder / "monitoring", target, ports))
         stack.enter_context(repeated(watching.load, seconds=0.3))
         syncer = Syncer(plane, team.remote, folder / "synced")
         stack.enter_context(repeated(syncer.sync, seconds=0.3, forgiven=(OSError, ApiError)))
-        story = Story(plane, namespace, folder, team, traffic, watching, syncer)
-        story.until("version 1 is deployed", lambda: story.healthy(1) and story.serves(1))
-        yield story
+        steps: list[tuple[str, float]] = []
+        stories = [
+            Story(plane, namespace, folder, team, traffic[model], watching, syncer, model, steps=steps)
+            for model in models
+        ]
+        stories[0].others = {each.model: each for each in stories[1:]}
+        stories[0].until("version 1 is deployed", lambda: all(each.healthy(1) and each.serves(1) for each in stories))
+        yield stories[0]
