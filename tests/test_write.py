@@ -36,8 +36,8 @@ def dying(function):
         return function(*arguments, **options)
     return call
 write.exchange = dying(write.exchange)
-for name in ("rename", "write_bytes", "mkdir"):
-    setattr(write.Path, name, dying(getattr(write.Path, name)))
+for name in ("rename", "write", "mkdir"):
+    setattr(os, name, dying(getattr(os, name)))
 from mrc.cli import run
 sys.argv = ["mrc", "render"]
 run()

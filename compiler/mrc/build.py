@@ -6,7 +6,7 @@ Nothing that compiles is imported before a model needs it: when nothing has chan
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -106,6 +106,10 @@ def _outcomes(job: Job, names: list[str]) -> Iterator[Outcome]:
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
+    if not job.known.models:
+        # The workers inherit what compiling one has loaded.
+        yield _outcome(job, names[0])
+        names = names[1:]
     with ProcessPoolExecutor(cores, multiprocessing.get_context("fork"), _begin, (job,)) as pool:
         yield from pool.map(_in_worker, names, chunksize=8)
 
@@ -215,14 +219,16 @@ class _Around:
             if environment.startswith(STAGING):
                 continue
             folder = self.job.root / "rendered" / environment
-            for name in _entries(folder) if not folder.is_symlink() else []:
-                path = folder / name
-                if path.is_dir() and not path.is_symlink() and name != _LISTING:
-                    there.add(f"rendered/{environment}/{name}")
-                elif name != _LISTING:
-                    self._foreign(f"rendered/{environment}/{name}")
             if folder.is_symlink() or not folder.is_dir():
                 self._foreign(f"rendered/{environment}")
+                continue
+            with suppress(OSError), os.scandir(folder) as entries:
+                for entry in entries:
+                    path = f"rendered/{environment}/{entry.name}"
+                    if entry.is_dir(follow_symlinks=False) and entry.name != _LISTING:
+                        there.add(path)
+                    elif entry.name != _LISTING:
+                        self._foreign(path)
         if (self.job.root / "rendered").is_symlink():
             self._foreign("rendered")
         return there

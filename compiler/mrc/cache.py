@@ -3,10 +3,10 @@
 import contextlib
 import hashlib
 import os
-import shutil
 import stat
 import sys
 import time
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -18,15 +18,23 @@ def fingerprint() -> str:
     """What the output depends on besides the input: mrc's own files, Python, and the packages beside it."""
     digest = hashlib.sha256(f"{sys.version}\0".encode())
     package = Path(__file__).parent
-    folders = [package, package.parents[1] / "templates"]  # inside the wheel, templates are part of the package
-    for folder in folders:
-        for path in sorted(folder.rglob("*")):
-            if path.suffix != ".pyc" and path.is_file():
-                digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
+    templates = package.parents[1] / "templates"  # inside the wheel they are part of the package
+    for folder in (str(package), str(templates)):
+        for path in sorted(_files(folder)):
+            digest.update(f"{path.removeprefix(folder)}\0".encode() + Path(path).read_bytes())
     for entry in map(Path, sys.path):
         if entry.name == "site-packages" and entry.is_dir():
             digest.update("\0".join(sorted(each.name for each in entry.glob("*.dist-info"))).encode())
     return digest.hexdigest()[:20]
+
+
+def _files(folder: str) -> Iterator[str]:
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _files(entry.path)
+            elif not entry.name.endswith(".pyc"):
+                yield entry.path
 
 
 @cache
@@ -50,6 +58,8 @@ def folder() -> Path | None:
 
 def _forget(base: Path) -> None:
     """Remove what another mrc has kept and not touched for a month."""
+    import shutil
+
     for other in base.iterdir():
         with contextlib.suppress(OSError):
             if time.time() - other.lstat().st_mtime > _KEPT_SECONDS:

@@ -3,7 +3,6 @@
 Linux: renameat2(2) with RENAME_EXCHANGE. macOS: renamex_np(2) with RENAME_SWAP. Elsewhere two renames must do.
 """
 
-import ctypes
 import errno
 import os
 import sys
@@ -30,6 +29,8 @@ def exchange(one: Path, other: Path) -> None:
 
 
 def _at_once(one: bytes, other: bytes) -> None:
+    import ctypes  # where nothing was rendered yet, nothing is exchanged
+
     libc = ctypes.CDLL(None, use_errno=True)
     if sys.platform == "darwin" and hasattr(libc, "renamex_np"):
         failed = libc.renamex_np(one, other, ctypes.c_uint(_RENAME_SWAP))

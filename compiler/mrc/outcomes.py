@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from mrc import cache
 from mrc.diagnostics import Diagnostic, has_errors
@@ -22,8 +23,7 @@ from mrc.tree import SHARED, Tree, UnreadableError
 _SETTLED_NANOSECONDS = 100_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(NamedTuple):  # of which there are thousands, and a dataclass takes five times as long to keep
     """A rendered folder. `stale` are the paths that differ on disk; `times` and `content` stand for its files."""
 
     path: str
@@ -33,8 +33,7 @@ class Folder:
     content: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What came of one model, and the key of what it came from."""
 
     model: str
@@ -93,9 +92,8 @@ class Outcomes:
             if has_errors(outcome.diagnostics):
                 models.pop(outcome.model, None)
             else:
-                models[outcome.model] = replace(
-                    outcome, folders=tuple(replace(folder, stale=()) for folder in outcome.folders)
-                )
+                folders = tuple(folder._replace(stale=()) for folder in outcome.folders)
+                models[outcome.model] = outcome._replace(folders=folders)
         if models == self.models and listings == self.listings and time.time_ns() - self.settled < 10**9 * 86400:
             return
         settled = time.time_ns() - _SETTLED_NANOSECONDS

@@ -48,6 +48,7 @@ class WorkTree:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._root = f"{root}/"
         self.refused: dict[str, str] = {}
         self._files: dict[str, list[str]] = {}
 
@@ -70,7 +71,7 @@ class WorkTree:
                 self.refused[above] = "a symbolic link"
                 return
         try:
-            mode = os.lstat(self.root / name).st_mode
+            mode = os.lstat(self._root + name).st_mode
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as problem:
@@ -85,7 +86,7 @@ class WorkTree:
                 if path.endswith(".yaml"):
                     self.refused[path] = "a folder"
                 try:
-                    with os.scandir(self.root / path) as entries:
+                    with os.scandir(self._root + path) as entries:
                         pending += [(f"{path}/{entry.name}", _mode(entry)) for entry in entries if entry.name != ".git"]
                 except OSError as problem:
                     self.refused[path] = f"unreadable: {problem.strerror}"
@@ -94,10 +95,7 @@ class WorkTree:
 
     def read(self, path: str) -> bytes:
         try:
-            with open(self.root / path, "rb", opener=_entry_itself) as file:
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise UnreadableError("it is not a regular file")
-                data = file.read(LARGEST + 1)
+            data = _contents(self._root + path)
         except OSError as problem:
             raise UnreadableError(problem.strerror or "cannot be read") from None
         if len(data) > LARGEST:
@@ -105,9 +103,22 @@ class WorkTree:
         return data
 
 
-def _entry_itself(path: str, flags: int) -> int:
-    """Opens no link, which the entry may have become since it was listed, and waits for no pipe."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+def _contents(path: str) -> bytes:
+    """The bytes of a regular file, hardly more than LARGEST of them. Raises OSError, UnreadableError.
+
+    It opens no link, which the entry may have become since it was listed, and waits for no pipe.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableError("it is not a regular file")
+        data = b""
+        while len(data) <= LARGEST and (more := os.read(handle, min(status.st_size, LARGEST) + 1)):
+            data += more
+        return data
+    finally:
+        os.close(handle)
 
 
 def _mode(entry: "os.DirEntry[str]") -> int:

@@ -122,7 +122,14 @@ class Staging:
         if not (ignored := self.path / ".gitignore").exists():
             ignored.write_bytes(b"*\n")  # what a killed run leaves is never committed
         for artifact in artifacts:
-            (self.path / artifact.path).write_bytes(artifact.text.encode())
+            # A tenth of all time goes into these calls, and twice as much into the comfort of `open`.
+            handle = os.open(f"{self.path}/{artifact.path}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+            try:
+                rest = artifact.text.encode()
+                while rest:
+                    rest = rest[os.write(handle, rest) :]
+            finally:
+                os.close(handle)
 
     def commit(self, changed: Iterable[str], removed: Iterable[str]) -> None:
         """Move everything that was put into place, then remove folders; all of it, or nothing when one fails.
@@ -144,10 +151,10 @@ class Staging:
             raise
 
     def _place(self, new: Path, target: Path) -> tuple[Path, Path]:
-        target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
             exchange(new, target)
         else:
+            target.parent.mkdir(parents=True, exist_ok=True)
             new.rename(target)
         return new, target
 

@@ -1,5 +1,6 @@
 """mrc reconcile"""
 
+import gc
 import signal
 import tempfile
 import threading
@@ -59,6 +60,7 @@ def reconcile(
     from mrc.reconcile.service import Service
     from mrc.reconcile.telemetry import Telemetry, serve
 
+    gc.enable()  # unlike the other verbs it runs on and on
     stop = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:

@@ -32,9 +32,9 @@ def template_folder() -> Path:
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*")
 # What YAML 1.1 or 1.2 reads as something other than text.
 _WORDS = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n"))
-_UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|[\u2028\u2029]")
+_UNPRINTABLE = r"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|[\u2028\u2029]"
 # What a block scalar could not hold: blanks at its start, lines of blanks alone, line ends at its end.
-_NO_BLOCK = re.compile(rf"\A[ \t\n]|^[ \t]+$|\n\Z|\r|{_UNPRINTABLE.pattern}", re.MULTILINE)
+_NO_BLOCK = rf"(?m)\A[ \t\n]|^[ \t]+$|\n\Z|\r|{_UNPRINTABLE}"
 _BLANK = re.compile(r"\n +(?:\n|\Z)")
 _LINE = re.compile(r"\n(?=[^\n])")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
@@ -69,7 +69,7 @@ def yaml_quoted(value: str) -> str:
     if value.isprintable() and '"' not in value and "\\" not in value:
         return f'"{value}"'
     text = re.sub(r'[\\"\n\t\r]', lambda match: _ESCAPES[match[0]], value)
-    return '"' + _UNPRINTABLE.sub(_hexadecimal, text) + '"'
+    return '"' + re.sub(_UNPRINTABLE, _hexadecimal, text) + '"'
 
 
 def _hexadecimal(match: re.Match[str]) -> str:
@@ -95,7 +95,7 @@ def _fits_block(body: str) -> bool:
     else:
         plain_enough = body.replace("\n", "").isprintable() and not body.endswith("\n") and not _BLANK.search(body)
     # What is printable needs no search for what is not, which costs ten times as much.
-    return bool(body[0].strip()) if plain_enough else not _NO_BLOCK.search(body)
+    return bool(body[0].strip()) if plain_enough else not re.search(_NO_BLOCK, body)
 
 
 def yaml_mapping(pairs: Mapping[str, object], indent: int) -> Raw:

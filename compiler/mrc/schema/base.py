@@ -1,11 +1,12 @@
 """What every document shares: strict models, the envelope, and text types with a pattern."""
 
 import re
-from typing import Annotated, Any, Literal
+from functools import cache
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, GetJsonSchemaHandler
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError
 
 API_VERSION = "mrc.dev/v1alpha1"
 
@@ -18,19 +19,33 @@ class Model(BaseModel):
 
 def _text(pattern: str, what: str, longest: int, error: str = "pattern") -> Any:
     """Annotations of a string that must match `pattern` whole; `error` is pydantic's error type."""
-    compiled = re.compile(pattern)
+
+    @cache
+    def compiled() -> re.Pattern[str]:  # when it is first met: a run meets few of them
+        return re.compile(pattern)
 
     def validate(text: str) -> str:
-        if len(text) > longest or not compiled.fullmatch(text):
+        if len(text) > longest or not compiled().fullmatch(text):
             shown = text if len(text) <= 80 else text[:77] + "..."
             raise PydanticCustomError(error, "{shown} is not {what}", {"shown": repr(shown), "what": what})
         return text
 
-    # Editors take a plain 1.10 or 12e45 for a number; mrc reads the text as it stands.
-    numbers = any(compiled.fullmatch(text) for text in ("1", "1.5", "1e5"))
-    kind = ["string", "number"] if numbers else "string"
-    schema = {"type": kind, "pattern": f"^(?:{pattern})$", "maxLength": longest, "description": what}
-    return AfterValidator(validate), WithJsonSchema(schema)
+    return AfterValidator(validate), _Described(pattern, what, longest)
+
+
+class _Described(NamedTuple):
+    """What an editor is told of a text."""
+
+    pattern: str
+    what: str
+    longest: int
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        # Editors take a plain 1.10 or 12e45 for a number; mrc reads the text as it stands.
+        numbers = any(re.fullmatch(self.pattern, text) for text in ("1", "1.5", "1e5"))
+        kind = ["string", "number"] if numbers else "string"
+        pattern = f"^(?:{self.pattern})$"
+        return {"type": kind, "pattern": pattern, "maxLength": self.longest, "description": self.what}
 
 
 _LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
