@@ -1,15 +1,34 @@
 """mrc reconcile"""
 
 import gc
+import re
+import secrets
 import signal
+import socket
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from mrc.reconcile.cluster import Api
+    from mrc.reconcile.telemetry import Telemetry
+
+
+def _place(context: click.Context, option: click.Parameter, value: str | None) -> tuple[str, str] | None:
+    if value is None:
+        return None
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", value):
+        raise click.BadParameter(f"{value!r} is not the namespace and the name of a Lease, such as mrc/mrc-production")
+    namespace, _, name = value.partition("/")
+    return namespace, name
 
 
 @click.command()
@@ -23,6 +42,10 @@ import click
 @click.option(
     "--kubeconfig", type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="How the cluster is reached.  [default: as the pod's ServiceAccount]",
+)  # fmt: skip
+@click.option(
+    "--lease", metavar="NAMESPACE/NAME", callback=_place,
+    help="The Lease that must be held to act: of several processes, one does. Who loses it ends.",
 )  # fmt: skip
 @click.option("--listen", default="127.0.0.1:8080", show_default=True, help="Where /healthz and /metrics answer.")
 @click.option("--every", default=2.0, show_default=True, help="How often alerts are asked for, in seconds.")
@@ -45,7 +68,8 @@ import click
 @click.option("--name", default="mrc", show_default=True, help="Who commits.")
 @click.option("--email", default="mrc@localhost", show_default=True, help="The address of who commits.")
 def reconcile(
-    url: str, environment: str, branch: str, folder: Path | None, kubeconfig: Path | None, listen: str, every: float,
+    url: str, environment: str, branch: str, folder: Path | None, kubeconfig: Path | None,
+    lease: tuple[str, str] | None, listen: str, every: float,
     token_file: Path | None, signing_key: Path | None, argocd_token_file: Path | None, hook_secrets: Path | None,
     name: str, email: str,
 ) -> int:  # fmt: skip
@@ -73,14 +97,18 @@ def reconcile(
         credentials = askpass(Path(scratch), token_file) if token_file is not None else {}
         git = Git((folder or Path(scratch)) / "repository.git", credentials)
         ledger = Ledger(git, url, branch, Identity(name, email, signing_key))
+        api = Api(kubeconfig)
         service = Service(
-            ledger, environment, Api(kubeconfig), telemetry, lambda: datetime.now(UTC), every,
-            argocd_token_file, hook_secrets,
-        )  # fmt: skip
+            ledger, environment, api, telemetry, lambda: datetime.now(UTC), every, argocd_token_file, hook_secrets
+        )
         host, _, port = listen.rpartition(":")
         server = serve((host, int(port)), telemetry, lambda: service.problem(time.monotonic()))
         try:
-            service.run(stop)
+            telemetry.set("mrc_reconciler_acting", 0)
+            with _lease(api, lease, telemetry, stop) as acts:
+                if acts:
+                    telemetry.set("mrc_reconciler_acting", 1)
+                    service.run(stop)
         except (GitError, RefusedError) as problem:
             telemetry.log("the reconciler cannot work", level="error", error=str(problem))
             return 1
@@ -88,3 +116,16 @@ def reconcile(
             server.shutdown()
     telemetry.log("ended")
     return 0
+
+
+@contextmanager
+def _lease(api: "Api", place: tuple[str, str] | None, telemetry: "Telemetry", stop: threading.Event) -> Iterator[bool]:
+    """Whether to act; with a Lease, once it is held."""
+    from mrc.reconcile.lease import Lease, ends
+
+    if place is None:
+        yield True
+        return
+    who = f"{socket.gethostname()}_{secrets.token_hex(4)}"
+    with Lease(api, *place, who, telemetry, ends).held(stop) as acts:
+        yield acts

@@ -49,9 +49,9 @@ class Api:
             self._client = kubernetes.client.ApiClient(configuration)
 
     def request(self, path: str, query: dict[str, str] | None = None, *, method: str = "GET", body: Any = None,
-                content: str = "application/json") -> Any:  # fmt: skip
+                content: str = "application/json", seconds: float = _REQUEST_SECONDS) -> Any:  # fmt: skip
         """The JSON answer. Raises ClusterError."""
-        answer = self._send(path, query, method, body, content, _REQUEST_SECONDS)
+        answer = self._send(path, query, method, body, content, seconds)
         try:
             data = answer.read()
         except urllib3.exceptions.HTTPError as problem:
@@ -88,7 +88,8 @@ class Api:
         try:
             return self._client.rest_client.pool_manager.request(
                 method, url, headers=headers, body=None if body is None else json.dumps(body).encode(),
-                timeout=urllib3.Timeout(connect=10, read=read), preload_content=False, retries=False, redirect=False,
+                timeout=urllib3.Timeout(connect=min(10, read), read=read), preload_content=False, retries=False,
+                redirect=False,
             )  # fmt: skip
         except urllib3.exceptions.HTTPError as problem:
             raise ClusterError(0, type(problem).__name__) from None

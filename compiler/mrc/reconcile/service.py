@@ -43,11 +43,13 @@ class Service:
         self._argocd_token, self._hook_secrets = argocd_token, hook_secrets
         self._ledger, self._name, self._api = ledger, environment, api
         self._telemetry, self._clock, self._every = telemetry, clock, every
-        self._beat = time.monotonic()
+        self._beat: float | None = None
         self._unread: dict[str, float] = {}
 
     def problem(self, now: float) -> str | None:
         """What is wrong with the process itself; a remote that does not answer is not."""
+        if self._beat is None:
+            return None  # it waits for the Lease, or has just begun
         silent = now - self._beat
         return f"the loop has not come round for {silent:.0f} s" if silent > PATIENCE_SECONDS else None
 

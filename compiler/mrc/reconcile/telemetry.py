@@ -16,6 +16,7 @@ HELP = {
     "mrc_reconciler_incidents_open": ("gauge", "Incidents whose target does not serve healthily yet."),
     "mrc_reconciler_rollouts": ("gauge", "Rollouts that are watched."),
     "mrc_reconciler_errors_total": ("counter", "What could not be asked or done, by what it was."),
+    "mrc_reconciler_acting": ("gauge", "1 while this process acts, 0 while another one holds the Lease."),
     "mrc_reconciler_last_success_timestamp_seconds": ("gauge", "When everything that was needed last answered."),
     "mrc_reconciler_decided_to_pushed_seconds": ("gauge", "How long the last commit took from the decision on."),
 }
