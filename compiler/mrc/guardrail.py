@@ -49,6 +49,33 @@ class Bound:
 
 
 @dataclass(frozen=True)
+class BurnRate(Bound):
+    """A bound on a share of bad requests, in the guardrail's window and in a short one at once.
+
+    Source: https://sre.google/workbook/alerting-on-slos/#6-multiwindow-multi-burn-rate-alerts
+    """
+
+    objective: Share
+    factor: Decimal
+    short: Duration
+
+
+# factor -> long and short window
+BURN_WINDOWS = {
+    "14.4": (Duration.parse("1h"), Duration.parse("5m")),
+    "6": (Duration.parse("6h"), Duration.parse("30m")),
+    "3": (Duration.parse("1d"), Duration.parse("2h")),
+    "1": (Duration.parse("3d"), Duration.parse("6h")),
+}
+
+
+def burn_rate(objective: Share, factor: str) -> BurnRate:
+    """The bound that an objective and a factor make, exact."""
+    limit = Decimal(factor) * (1 - Decimal(objective))
+    return BurnRate(limit, "higher", objective, Decimal(factor), BURN_WINDOWS[factor][1])
+
+
+@dataclass(frozen=True)
 class WorseThanStable:
     """Worse than the fallback's own value of the same moment: stable + relative x stable + absolute."""
 
@@ -178,11 +205,20 @@ def _value(guardrail: Guardrail, watched: Watched) -> str:
         came = selector(SAMPLES, identity(watched, guardrail, watched.version))
         return f"0 * ({came} > 0)\nor 1 + 0 * (max_over_time({came}[1d]) > 0)"
     if guardrail.metric is not None:
-        measured = guardrail.metric.measure.value(guardrail.metric.source, _scope(guardrail, watched))
+        measured = _measured(guardrail.metric, guardrail.window, watched)
+        if isinstance(guardrail.comparison, BurnRate):
+            # The smaller of the two shares is beyond the limit when both are.
+            short = _measured(guardrail.metric, guardrail.comparison.short, watched)
+            measured = f"(\n{_indented(measured)}\n) <= (\n{_indented(short)}\n)\nor (\n{_indented(short)}\n)"
         return f"(\n{_indented(measured)}\n) >= -Inf"
     # Of several series of a version the worst one counts.
     worst = "min" if guardrail.comparison.worse == "lower" else "max"
     return f"{_of_model(worst, guardrail.promql, watched)} >= -Inf"
+
+
+def _measured(metric: Metric, window: Duration, watched: Watched) -> str:
+    scope = watched.scope
+    return metric.measure.value(metric.source, Scope(scope.model, scope.namespace, scope.entrypoints, window))
 
 
 def _samples(guardrail: Guardrail, watched: Watched) -> str:
@@ -211,6 +247,9 @@ def limit_in_words(guardrail: Guardrail) -> str:
     """The comparison in a reader's words: `above 250ms`, `above stable + 10% + 5ms`, `gone for 10m`."""
     comparison = guardrail.comparison
     match comparison:
+        case BurnRate():
+            limit, factor = shown(comparison.limit, guardrail.unit), plain(comparison.factor)
+            return f"above {limit} ({factor} times the error budget of {comparison.objective})"
         case Bound():
             side = "above" if comparison.worse == "higher" else "below"
             return f"{side} {shown(comparison.limit, guardrail.unit)}"
@@ -221,6 +260,12 @@ def limit_in_words(guardrail: Guardrail) -> str:
             return f"{side} stable {sign} " + f" {sign} ".join(parts)
         case Absence():
             return f"gone for {guardrail.window}"
+
+
+def windows_in_words(guardrail: Guardrail) -> str:
+    """Over how long it looks: `5m`, or `5m and 1h` where it must be worse over both."""
+    comparison = guardrail.comparison
+    return f"{comparison.short} and {guardrail.window}" if isinstance(comparison, BurnRate) else str(guardrail.window)
 
 
 def shown(value: Decimal, unit: str) -> str:

@@ -11,7 +11,17 @@ from typing import Literal
 from mrc import catalogue, modelconfig, promql, runtime
 from mrc.catalogue import Scope
 from mrc.diagnostics import Diagnostic, error
-from mrc.guardrail import TIERS, Absence, Bound, Comparison, Guardrail, Watched, WorseThanStable
+from mrc.guardrail import (
+    BURN_WINDOWS,
+    TIERS,
+    Absence,
+    Bound,
+    Comparison,
+    Guardrail,
+    Watched,
+    WorseThanStable,
+    burn_rate,
+)
 from mrc.load import Model, Objects
 from mrc.read import Document, Path
 from mrc.schema import Environment, Hold, ModelVersion, RolloutPolicy, Verdict, policy
@@ -350,7 +360,7 @@ def _guardrail(
         title=metric.title if metric else "the team's own expression",
         unit=unit,
         tier=written.tier,
-        window=written.window or tier.window,
+        window=written.window or (BURN_WINDOWS[written.burn_rate.factor][0] if written.burn_rate else tier.window),
         min_samples=int(written.min_samples or min_samples),
         action=written.action or tier.action,
         on_missing=written.on_missing,
@@ -394,6 +404,19 @@ def _comparison(
         if absolute is None:
             return None
         return WorseThanStable(Decimal(tolerance.relative or 0), absolute, worse)
+    if written.burn_rate is not None:
+        assert metric is not None
+        place = (*path, "burnRate")
+        if metric.unit != "ratio" or metric.worse != "higher":
+            message = f"{metric.name} is no share of bad requests: it has no error budget"
+            found.append(document.report(WRONG_UNIT, place, message, "use a ratio such as error_ratio, or write max"))
+            return None
+        burn = burn_rate(written.burn_rate.objective, written.burn_rate.factor)
+        if burn.limit >= 1:
+            message = f"{burn.factor} times the budget of {burn.objective} is more than all requests"
+            found.append(document.report(NEVER_WORSE, place, message))
+            return None
+        return burn
     key, threshold = ("max", written.max) if written.max is not None else ("min", written.min)
     assert threshold is not None
     limit = _limit(document, (*path, key), threshold, unit, found)

@@ -262,7 +262,7 @@ def test_a_remote_that_refuses_pages_and_is_asked_again(tell: Tell) -> None:
         remotes.hook(team.remote, "pre-receive", "echo protected branch; exit 1")
         story.until("people are paged", lambda: "MrcPushRefused" in alerts(story))
         assert ledger.serving() == 2
-        assert story.serves(1), "Argo aborted, whatever git says"
+        story.until("version 1 serves: Argo aborted, whatever git says", lambda: story.serves(1))
         remotes.hook(team.remote, "pre-receive", "exit 0")
         went_back(story, ledger, to=1)
 

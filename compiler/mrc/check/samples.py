@@ -6,6 +6,7 @@ from fractions import Fraction
 from mrc.chance import RARE, enough, false_alarm
 from mrc.coverage import Cell, counts_requests, cover, lag, shown
 from mrc.diagnostics import Diagnostic, error, warning
+from mrc.guardrail import BurnRate
 from mrc.link import Release
 from mrc.power import HEALTHY, Decidability, decidability
 from mrc.rollouts import active, stages
@@ -86,10 +87,16 @@ def _ways(release: Release, cell: Cell, expected: int) -> str:
     if rate * share:
         longer = _whole(Fraction(expected * 1000) / (rate * share))
         stage = f" in a stage of at least {Duration(longer + lag(release))}" if cell.stage.length else ""
-        ways.append(f"give the guardrail window: {longer}{stage}")
+        ways.append(f"{_look_longer(cell, longer)}{stage}")
     return (
         ", or ".join(ways) or "nothing can be told without traffic: correct expectedTraffic, or write onMissing: ignore"
     )
+
+
+def _look_longer(cell: Cell, window: Duration) -> str:
+    if isinstance(cell.guardrail.comparison, BurnRate):
+        return f"give burnRate a factor whose long window is {window} or more"
+    return f"give the guardrail window: {window}"
 
 
 def _largest(release: Release, cell: Cell) -> int:
@@ -159,7 +166,7 @@ def _calmer(release: Release, one: Decidability) -> str:
     longest = min(int(length) - int(lag(release)), int(_LONGEST))
     for longer in range(window - window % 60_000 + 60_000, longest + 1, 60_000):
         if _rare(one, rate * share, longer, int(length)):
-            ways.append(f"give the guardrail window: {Duration(longer)}")
+            ways.append(_look_longer(cell, Duration(longer)))
             break
     return ", or ".join([*ways, "choose a limit further from what is healthy"])
 

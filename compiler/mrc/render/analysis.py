@@ -8,7 +8,7 @@ Rules that their schema does not say: https://argo-rollouts.readthedocs.io/en/st
 from typing import Any, Literal
 
 from mrc.artifact import Artifact
-from mrc.guardrail import VERDICT, Guardrail, identity, limit_in_words
+from mrc.guardrail import VERDICT, Guardrail, identity, limit_in_words, windows_in_words
 from mrc.link import Release
 from mrc.promql import selector
 from mrc.render.common import object_labels
@@ -90,7 +90,7 @@ def _metric(release: Release, guardrail: Guardrail, phase: Phase | None, length:
         limit = min(limit, count - 1)
     return {
         "name": guardrail.name,
-        "says": f"{guardrail.name}: {limit_in_words(guardrail)}, over {guardrail.window}",
+        "says": f"{guardrail.name}: {limit_in_words(guardrail)}, over {windows_in_words(guardrail)}",
         "interval": f"{interval}s",
         "initial_delay": f"{delay}s" if delay else None,
         "count": count,

@@ -8,7 +8,18 @@ from typing import Any
 from mrc import labels
 from mrc.artifact import Artifact
 from mrc.catalogue import rollouts
-from mrc.guardrail import LIMIT, SAMPLES, VALUE, VERDICT, Absence, Guardrail, identity, limit_in_words, recorded
+from mrc.guardrail import (
+    LIMIT,
+    SAMPLES,
+    VALUE,
+    VERDICT,
+    Absence,
+    Guardrail,
+    identity,
+    limit_in_words,
+    recorded,
+    windows_in_words,
+)
 from mrc.link import Release
 from mrc.promql import selector
 from mrc.render.common import rule_labels
@@ -101,7 +112,7 @@ def _recording(release: Release, guardrail: Guardrail) -> dict[str, Any]:
     four = recorded(guardrail, watched)
     rules = [(SAMPLES, four.samples), (VALUE, four.value), (LIMIT, four.limit), (VERDICT, four.verdict)]
     return {
-        "says": f"{guardrail.name}: {guardrail.title}, {limit_in_words(guardrail)}, over {guardrail.window}",
+        "says": f"{guardrail.name}: {guardrail.title}, {limit_in_words(guardrail)}, over {windows_in_words(guardrail)}",
         "labels": identity(watched, guardrail),
         "rules": [{"record": name, "expr": expression} for name, expression in rules],
     }
@@ -230,9 +241,8 @@ def _annotations(
 ) -> dict[str, str]:
     """Alertmanager's texts. The braces are Prometheus' templates; every name in them matches a strict pattern."""
     where = f"{release.model} {{{{ $labels.version }}}} in {release.environment_name}"
-    lines = [
-        f"{guardrail.title[0].upper()}{guardrail.title[1:]}: {limit_in_words(guardrail)}, over {guardrail.window}."
-    ]
+    what_is_worse = f"{limit_in_words(guardrail)}, over {windows_in_words(guardrail)}"
+    lines = [f"{guardrail.title[0].upper()}{guardrail.title[1:]}: {what_is_worse}."]
     if value:
         lines.append(f"Now: {_now(release, guardrail)}.")
     found = {

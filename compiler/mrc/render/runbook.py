@@ -5,7 +5,7 @@ from typing import Any
 
 from mrc import routers
 from mrc.artifact import Artifact
-from mrc.guardrail import TIERS, Guardrail, limit_in_words
+from mrc.guardrail import TIERS, Guardrail, limit_in_words, windows_in_words
 from mrc.link import Release, Version
 from mrc.render.common import grpc_host, http_host, ingress_names, service_ports
 from mrc.render.engine import fill
@@ -146,7 +146,7 @@ def _guardrail(guardrail: Guardrail) -> dict[str, Any]:
         "name": guardrail.name,
         "title": guardrail.title,
         "limit": limit_in_words(guardrail),
-        "window": str(guardrail.window),
+        "window": windows_in_words(guardrail),
         "tier": f"{guardrail.tier} ({TIERS[guardrail.tier].purpose})",
         "action": _ACTIONS[guardrail.action],
         "min_samples": guardrail.min_samples,

@@ -30,6 +30,14 @@ class _Generator(GenerateJsonSchema):
                 shown["description"] = "\n\n".join(part for part in said if part)
         return found
 
+    def literal_schema(self, schema: core_schema.LiteralSchema) -> dict[str, Any]:
+        """Numbers as numbers: a scalar is text to mrc, and a number to an editor."""
+        found = super().literal_schema(schema)
+        try:
+            return {"type": "number", "enum": [json.loads(each) for each in found["enum"]]}
+        except (KeyError, TypeError, ValueError):
+            return found
+
     def dict_schema(self, schema: core_schema.DictSchema) -> dict[str, Any]:
         """With nothing beside the keys that the pattern allows."""
         found = super().dict_schema(schema)

@@ -307,6 +307,36 @@ class WorseThanStable(Model):
         return self
 
 
+class BurnRate(Model):
+    """How fast the error budget of an objective may be spent, over a long window and a short one at once.
+
+    The long window keeps a short burst from alarming, the short one ends the alarm soon after the burst.
+    """
+
+    objective: Share
+    """The share of good requests that is promised; what is left is the error budget.
+
+    Example: 99.9%
+    Rendered: `mrc:guardrail:limit`
+    """
+    factor: Literal["14.4", "6", "3", "1"] = "14.4"
+    """How many times faster than the budget allows, and with it the windows: 14.4 over 1h and 5m, 6 over 6h and 30m, 3
+    over 1d and 2h, 1 over 3d and 6h.
+
+    Example: 6
+    Rendered: `mrc:guardrail:limit`, and the ranges of the queries in rules.yaml
+    """
+
+    @model_validator(mode="after")
+    def _budget(self) -> "BurnRate":
+        if not 0 < self.objective < 1:
+            raise PydanticCustomError(
+                "objective", "{share} leaves no error budget to burn: write a share such as 99.9%",
+                {"share": str(self.objective)},
+            )  # fmt: skip
+        return self
+
+
 class Guardrail(Model):
     """A metric, a comparison, a tier and an action.
 
@@ -360,6 +390,12 @@ class Guardrail(Model):
     Example: {relative: 10%, absolute: 5ms}
     Rendered: `mrc:guardrail:limit`
     """
+    burn_rate: BurnRate | None = None
+    """The version is worse when it spends the error budget of an objective too fast. For shares of bad requests.
+
+    Example: {objective: 99.9%, factor: 14.4}
+    Rendered: `mrc:guardrail:value` and `mrc:guardrail:limit`
+    """
     absent: Literal[True] | None = None
     """The version is worse when samples that came within the last day do not come any more.
 
@@ -404,7 +440,11 @@ class Guardrail(Model):
     @model_validator(mode="after")
     def _consistent(self) -> "Guardrail":
         exactly_one(self, "metric", "promql")
-        exactly_one(self, "max", "min", "worse_than_stable", "absent")
+        exactly_one(self, "max", "min", "worse_than_stable", "burn_rate", "absent")
+        if self.burn_rate is not None and (self.metric is None or self.window is not None):
+            raise PydanticCustomError(
+                "burn_rate", "burnRate goes with a metric, and without window: the factor says over how long", {}
+            )
         if self.promql is not None and self.samples is None:
             raise PydanticCustomError(
                 "samples", "promql needs samples: an expression that counts what was observed, by version", {}
