@@ -6,6 +6,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import yaml
 from mrc.reconcile.hooks import Call, Caller
 from mrc.schema.incident import Told
 from mrc.schema.units import Timestamp
-from reconciling import BEGIN, MODEL, World, begin, rollout, run, seen, team
+from reconciling import BEGIN, MODEL, World, begin, git, rollout, run, seen, team
 from reconciling.endpoint import Endpoint, serve
 
 HOOKS = 'hooks: {flushCache: {url: "http://127.0.0.1:9/flush"}, reprocess: {url: "http://127.0.0.1:9/replay"}}'
@@ -220,3 +221,37 @@ def test_a_certificate_that_nobody_trusts_is_refused(tmp_path: Path, monkeypatch
         authority.cert_pem.write_to_path(tmp_path / "ca.pem")
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
         assert told(endpoint).accepted
+
+
+def test_a_broken_record_stops_nothing_and_is_taken_up_when_it_is_repaired(tmp_path: Path) -> None:
+    world = begin(tmp_path / "state", team(tmp_path))
+    world.reconciler.step(seen([rollout()], [run()]))
+    world.team.pull()
+    (path,) = world.team.files("incidents")
+    file = world.team.tree / path
+    whole = file.read_text()
+    for text in ("kind: Incident\n", whole.replace("  after:", "  afterwards:"), "<<<<<<< ours\n"):
+        file.write_text(text)
+        git("commit", "-aqm", "Break the record", cwd=world.team.tree)
+        git("push", "-q", "origin", "main", cwd=world.team.tree)
+        world.clock.pass_(seconds=20)
+        world.reconciler.step(seen([rollout(version=12, phase="stable")]))
+    assert world.team.log()[0] == "Break the record", "nothing is written over what a person did"
+
+    # Another model is served all the same, by this process and by one that starts on the broken record.
+    at = BEGIN + timedelta(minutes=1)
+    alone = begin(tmp_path / "other", world.team, world.clock)
+    policy = yaml.safe_load(world.team.show("policies/ranker/policy.yaml"))
+    serving = int(policy["spec"]["environments"]["production"]["serve"]["version"])
+    failed = run(model="ranker", version=serving)
+    alone.reconciler.step(seen([rollout(model="ranker", version=serving, at=at)], [failed]))
+    assert world.team.log()[0].startswith("Roll ranker back to")
+
+    world.team.pull()
+    file.write_text(whole)
+    git("commit", "-aqm", "Repair the record", cwd=world.team.tree)
+    git("push", "-q", "origin", "main", cwd=world.team.tree)
+    for each in (world, alone):
+        each.reconciler._fetch()
+        each.reconciler.step(seen([rollout(version=12, phase="stable")]))
+    assert world.team.log()[0] == "Close the incident of sentiment in production: recovered"

@@ -9,7 +9,7 @@ from mrc import __version__
 from mrc.diagnostics import Diagnostic, at_file, error
 from mrc.parse import parse
 from mrc.read import UNREADABLE, Document, read
-from mrc.schema import Envelope, Environment, Hold, ModelVersion, Repository, RolloutPolicy, Verdict
+from mrc.schema import Envelope, Environment, Hold, Incident, ModelVersion, Repository, RolloutPolicy, Verdict
 from mrc.schema.repository import allows
 from mrc.tree import NAME, SHARED, Tree, UnreadableError
 
@@ -41,6 +41,7 @@ _NUMBER = r"[1-9][0-9]{0,8}"
 _ENVIRONMENT = re.compile(rf"environments/({NAME})\.yaml")
 _POLICY = re.compile(rf"policies/({NAME})/policy\.yaml")
 _NUMBERED = re.compile(rf"policies/({NAME})/(versions|verdicts)/({_NUMBER})\.yaml")
+_INCIDENT = re.compile(rf"incidents/({NAME})/({NAME})/(\d{{8}}-\d{{6}}-[0-9a-f]{{8}})\.yaml")
 _HOLD = re.compile(rf"holds/({NAME})/({NAME}|_all)\.yaml")
 
 
@@ -77,6 +78,25 @@ def load(tree: Tree, models: Iterable[str] | None = None) -> tuple[Objects, list
     return objects, found
 
 
+def incidents(tree: Tree) -> list[Diagnostic]:
+    """What is wrong with the records of incidents. Nothing is rendered from them, so that `load` leaves them out."""
+    objects, found = Objects(), list[Diagnostic]()
+    for path in tree.files("incidents"):
+        match = _INCIDENT.fullmatch(path)
+        if match is None:
+            found.append(at_file(MISPLACED, path, "mrc reads no document in this place"))
+            continue
+        parsed = _parsed(tree, path, "Incident", objects, found)
+        if parsed is not None:
+            metadata = cast(Incident, parsed[1]).metadata
+            if (metadata.environment, metadata.model, metadata.id) != match.groups():
+                message = (
+                    f"it is {metadata.id} of {metadata.model} in {metadata.environment}, and the path says otherwise"
+                )
+                found.append(parsed[0].report(DISAGREES, ("metadata",), message))
+    return found + _links(tree, "incidents")
+
+
 def load_shared(tree: Tree) -> tuple[Objects, list[Diagnostic]]:
     """What all models share: everything of the paths in SHARED."""
     objects, found = Objects(), list[Diagnostic]()
@@ -98,10 +118,15 @@ def _folder(tree: Tree, folder: str, objects: Objects) -> list[Diagnostic]:
     found: list[Diagnostic] = []
     for path in tree.files(folder):
         _file(tree, path, objects, found)
-    for path, what in sorted(tree.refused.items()):
-        if path == folder or path.startswith(f"{folder}/") or folder.startswith(f"{path}/"):
-            found.append(_refused(path, what))
-    return found
+    return found + _links(tree, folder)
+
+
+def _links(tree: Tree, folder: str) -> list[Diagnostic]:
+    return [
+        _refused(path, what)
+        for path, what in sorted(tree.refused.items())
+        if path == folder or path.startswith(f"{folder}/") or folder.startswith(f"{path}/")
+    ]
 
 
 def _refused(path: str, what: str) -> Diagnostic:

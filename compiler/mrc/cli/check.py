@@ -8,6 +8,7 @@ import click
 from mrc.cli.common import counted, directory_option, format_option, pinned_base, show_all, work_tree
 from mrc.compile import analyse
 from mrc.diagnostics import has_errors
+from mrc.load import incidents
 from mrc.revision import RevisionError, RevisionTree, UnreachableError, base_tree, repository
 from mrc.schema.units import Timestamp
 from mrc.tree import WorkTree
@@ -24,10 +25,11 @@ def check(base: str | None, now: str | None, form: str, directory: Path) -> int:
     tree = work_tree(directory)
     compared, note = _base(tree, directory, base)
     compiled = analyse(tree, base=compared, now=at)
-    show_all(compiled.diagnostics, tree, form)
-    said = counted(compiled.diagnostics) or "no problems"
+    found = sorted({*compiled.diagnostics, *incidents(tree)})
+    show_all(found, tree, form)
+    said = counted(found) or "no problems"
     click.echo(f"{len(compiled.fleet.releases)} releases, {said}{note}", err=True)
-    return 1 if has_errors(compiled.diagnostics) else 0
+    return 1 if has_errors(found) else 0
 
 
 def _time(text: str | None) -> datetime:
