@@ -90,6 +90,16 @@ def test_a_promotion_changes_one_line(fleet: Path) -> None:
     assert mrc("render", cwd=fleet).returncode == 0
 
 
+def test_a_promotion_never_falls_back_to_what_was_rejected(fleet: Path) -> None:
+    rejected = "  rejected:\n    production: {by: ops@example.com, at: 2026-11-12T03:04:05Z, reason: it is slow}\n"
+    for number in (29, 31):
+        head = (fleet / "policies/ranker/verdicts/30.yaml").read_text().split("spec:")[0].replace("30", str(number))
+        (fleet / f"policies/ranker/verdicts/{number}.yaml").write_text(f"{head}spec:\n{rejected}")
+    done = mrc("promote", "ranker", "30", "-e", "production", cwd=fleet)
+    assert "version 30 serves in production, and falls back to none: every other one was rejected there" in done.stdout
+    assert "serve: {version: 30} # a promotion or a rollback is this line" in (fleet / POLICY).read_text()
+
+
 def test_the_pod_of_a_version_does_not_depend_on_the_policy(fleet: Path) -> None:
     """A restored template must equal the old one, or going back starts new pods."""
     mrc("render", cwd=fleet)

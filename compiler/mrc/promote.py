@@ -12,10 +12,7 @@ class PromotionError(Exception):
 
 
 def promote(model: LinkedModel, environment: str, version: int) -> str:
-    """The text of policy.yaml with `serve` of the environment naming `version`.
-
-    The version that serves now becomes the fallback, unless it was rejected there: then the fallback stays.
-    """
+    """The text of policy.yaml with `serve` of the environment naming `version` and its `next_fallback`."""
     policy = model.policy.spec.environments.get(environment)
     if policy is None:
         have = ", ".join(sorted(model.policy.spec.environments))
@@ -31,15 +28,21 @@ def promote(model: LinkedModel, environment: str, version: int) -> str:
             f"{model.name} is held in {environment} since {hold.spec.at} by {hold.spec.by} ({document.file}): "
             f"{hold.spec.reason}. When it is safe again: mrc clear {name} -e {environment} --reason TEXT"
         )
-    serving = int(policy.serve.version)
-    if serving == version:
+    if int(policy.serve.version) == version:
         raise PromotionError(f"version {version} of {model.name} already serves in {environment}")
-    candidates = [serving, *([int(policy.serve.fallback)] if policy.serve.fallback else [])]
+    return serve_line(model.policy_document, environment, version, next_fallback(model, environment, version))
+
+
+def next_fallback(model: LinkedModel, environment: str, version: int) -> int | None:
+    """What `version` falls back to when it is promoted: the version that serves now, unless it was rejected there.
+
+    Then the fallback stays, or an older version takes its place; None where all of them were rejected.
+    """
+    serve = model.policy.spec.environments[environment].serve
+    candidates = [int(serve.version), *([int(serve.fallback)] if serve.fallback else [])]
     candidates += sorted((number for number in model.versions if number < version), reverse=True)
-    fit = [n for n in candidates if n != version and n in model.versions and not _rejected(model, n, environment)]
-    if not fit:
-        raise PromotionError(f"no version of {model.name} is left to fall back to")
-    return serve_line(model.policy_document, environment, version, fit[0])
+    fit = (n for n in candidates if n != version and n in model.versions and not _rejected(model, n, environment))
+    return next(fit, None)
 
 
 def _rejected(model: LinkedModel, number: int, environment: str) -> bool:

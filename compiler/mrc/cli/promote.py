@@ -8,7 +8,7 @@ import click
 
 from mrc.cli.common import directory_option, show_all, work_tree
 from mrc.compile import analyse
-from mrc.promote import PromotionError
+from mrc.promote import PromotionError, next_fallback
 from mrc.promote import promote as edit
 
 
@@ -38,5 +38,7 @@ def promote(model: str, version: int, environment: str, directory: Path) -> int:
     except OSError as problem:
         beside.unlink(missing_ok=True)
         raise click.ClickException(f"cannot write {target}: {problem.strerror}") from None
-    click.echo(f"{linked.policy_document.file}: version {version} serves in {environment}; now run mrc render")
+    alone = next_fallback(linked, environment, version) is None
+    without = ", and falls back to none: every other one was rejected there" if alone else ""
+    click.echo(f"{linked.policy_document.file}: version {version} serves in {environment}{without}; now run mrc render")
     return 0
