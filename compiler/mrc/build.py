@@ -5,6 +5,7 @@ Nothing that compiles is imported before a model needs it: when nothing has chan
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from mrc.artifact import Artifact
 from mrc.diagnostics import Diagnostic, at_file, has_errors
-from mrc.outcomes import Folder, Outcome, Outcomes, content_of, times_of
-from mrc.tree import WorkTree
+from mrc.outcomes import Folder, Outcome, Outcomes, content_of, settled_times_of, times_of
+from mrc.tree import Snapshot, WorkTree
 from mrc.write import FOREIGN, STAGING, Difference, Staging, compare, locked, of_mrc, stale
 
 if TYPE_CHECKING:
@@ -43,11 +44,13 @@ class Job:
     root: Path
     environments: frozenset[str]
     check: bool
+    tree: Snapshot
     known: Outcomes
     staging: Staging
 
     @cached_property
-    def tree(self) -> WorkTree:
+    def disk(self) -> WorkTree:
+        """What was rendered before."""
         return WorkTree(self.root)
 
     @cached_property
@@ -73,8 +76,8 @@ def build(
     tree cannot be written; it is then as it was.
     """
     chosen = sorted(set(models))
-    tree = WorkTree(root)
-    job = Job(root, frozenset(environments), check, Outcomes.load(root, tree), Staging(root))
+    tree = Snapshot(WorkTree(root))
+    job = Job(root, frozenset(environments), check, tree, Outcomes.load(root, tree), Staging(root))
     names = chosen or _entries(root / "policies")
     with nullcontext() if check else locked(root, wait):
         try:
@@ -129,8 +132,13 @@ def _in_worker(name: str) -> Outcome:
 def _outcome(job: Job, name: str) -> Outcome:
     """What is known of the model when nothing has changed; else it is compiled, compared and staged."""
     key = job.known.key(job.tree, name)
-    if not job.environments and (known := job.known.of(job.root, name, key)):
-        return known
+    known = job.known.of(job.root, name, key) if not job.environments else None
+    found = known or _compiled(job, name, key)
+    job.tree.forget(f"policies/{name}")
+    return found
+
+
+def _compiled(job: Job, name: str, key: str) -> Outcome:
     from mrc.compile import analyse_model, artifacts
 
     shared, problems = job.shared
@@ -139,13 +147,13 @@ def _outcome(job: Job, name: str) -> Outcome:
     folders: list[Folder] = []
     if not has_errors(found):
         for path, files in artifacts(compiled.fleet, job.environments or None).items():
-            difference = compare(job.tree, path, files)
+            times = settled_times_of(job.root / path)  # before it is read: what changes from now on shows
+            difference = compare(job.disk, path, files)
             found += difference.foreign
-            place = job.root / path
             if difference.stale and not job.check:
                 job.staging.put(path, files)
-                place = job.staging.path / path
-            folders.append(Folder(path, len(files), difference.stale, times_of(place)[0], content_of(_named(files))))
+                times = times_of(job.staging.path / path)[0]
+            folders.append(Folder(path, len(files), difference.stale, times, content_of(_named(files))))
     return Outcome(name, key, tuple(found), tuple(folders))
 
 
@@ -175,12 +183,13 @@ def _finish(job: Job, outcomes: list[Outcome], *, whole: bool) -> Built:
     built.diagnostics = sorted(found)
     if has_errors(found):
         return built
+    begun = time.time_ns()
     if not job.check:
         # A listing names only what is there: folders come before it, and go after it.
         job.staging.commit([*changed, *around.listings], around.removed)
     built.changed = len(changed) + len(around.removed)
     if not job.environments:
-        job.known.save(outcomes, around.known, whole=whole)
+        job.known.save(outcomes, around.known, begun, whole=whole)
     return built
 
 

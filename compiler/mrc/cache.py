@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-_KEPT_SECONDS = 30 * 86400
+_DAY = 86400  # seconds
+_KEPT_SECONDS = 30 * _DAY
+_KEPT_VERSIONS = 20
+_KEPT_FILES = 200  # of one version: templates, and a file for each tree
 
 
 @cache
@@ -22,9 +25,10 @@ def fingerprint() -> str:
     for folder in (str(package), str(templates)):
         for path in sorted(_files(folder)):
             digest.update(f"{path.removeprefix(folder)}\0".encode() + Path(path).read_bytes())
-    for entry in map(Path, sys.path):
-        if entry.name == "site-packages" and entry.is_dir():
-            digest.update("\0".join(sorted(each.name for each in entry.glob("*.dist-info"))).encode())
+    for entry in sys.path:
+        with contextlib.suppress(OSError), os.scandir(entry) as entries:
+            names = [each.name for each in entries if each.name.endswith((".dist-info", ".egg-info"))]
+            digest.update("\0".join(sorted(names)).encode())
     return digest.hexdigest()[:20]
 
 
@@ -46,21 +50,50 @@ def folder() -> Path | None:
             return None
         path = base / "mrc" / fingerprint()
         if not path.is_dir():
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _forget(path.parent)
-        status = path.lstat()
+            base.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            path.mkdir(mode=0o700, exist_ok=True)
+            _forget(path.parent, _KEPT_VERSIONS)
+        # What lies here is trusted: nobody else may have put it there, nor put another folder in its place.
+        trusted = _of_user(path) and _of_user(path.parent)
     except (OSError, RuntimeError):  # RuntimeError: a user without a home, as in a container
         return None
-    # What lies here is trusted: nobody else may have put it there.
-    private = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
-    return path if private and os.access(path, os.W_OK) else None
+    return path if trusted and os.access(path, os.W_OK) else None
 
 
-def _forget(base: Path) -> None:
-    """Remove what another mrc has kept and not touched for a month."""
+def _of_user(path: Path) -> bool:
+    status = path.lstat()
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
+
+
+def load(file: Path) -> bytes | None:
+    """What was saved there, whole; None where there is nothing, or it is damaged."""
+    try:
+        data = file.read_bytes()
+    except OSError:
+        return None
+    return data[32:] if hashlib.sha256(data[32:]).digest() == data[:32] else None
+
+
+def save(file: Path, data: bytes) -> None:
+    """Keep it, at once or not at all: a cache that cannot be written is none."""
+    beside = file.with_name(f"{file.name}.{os.getpid()}")
+    with contextlib.suppress(OSError):
+        if not file.exists():
+            _forget(file.parent, _KEPT_FILES)
+        try:
+            beside.write_bytes(hashlib.sha256(data).digest() + data)
+            beside.replace(file)
+        except OSError:
+            beside.unlink(missing_ok=True)
+
+
+def _forget(folder: Path, most: int) -> None:
+    """Remove what was not touched for a month; of more than `most` entries, what was not touched for a day."""
     import shutil
 
-    for other in base.iterdir():
-        with contextlib.suppress(OSError):
-            if time.time() - other.lstat().st_mtime > _KEPT_SECONDS:
-                shutil.rmtree(other)
+    found = sorted(((entry.stat().st_mtime, entry) for entry in os.scandir(folder)), key=lambda pair: -pair[0])
+    for place, (touched, entry) in enumerate(found):
+        if time.time() - touched > (_KEPT_SECONDS if place < most else _DAY):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else Path(entry.path).unlink()

@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import os
 import pickle
-import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -44,7 +43,7 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcomes:
-    """The outcomes of the last run in this tree. `settled` is the time before which files had their final times."""
+    """The outcomes of the last run in this tree. What changed before `settled` has times of its own."""
 
     file: Path | None
     shared: str
@@ -56,35 +55,43 @@ class Outcomes:
     def load(cls, root: Path, tree: Tree) -> "Outcomes":
         """What is known of the tree; nothing when there is no cache, or what all models share has changed."""
         folder = cache.folder()
-        file = folder / f"{hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:20]}.outcomes" if folder else None
-        shared = _digest(tree, [path for name in SHARED for path in tree.files(name)])
-        if file is not None:
-            # The folder is this user's alone, and named after this very mrc: see mrc.cache.
-            with contextlib.suppress(OSError, pickle.UnpicklingError, EOFError, ValueError, TypeError):
-                known = pickle.loads(file.read_bytes())  # noqa: S301
-                if isinstance(known, cls) and known.shared == shared:
-                    return replace(known, file=file)
+        if folder is None:
+            return cls(None, "", 0, {}, {})
+        file = folder / f"{hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:20]}.outcomes"
+        shared = _digest(tree, *SHARED)
+        kept = cache.load(file)
+        if kept is not None:
+            known = pickle.loads(kept)  # noqa: S301  it is what this user's mrc, of these very bytes, has kept
+            if known.shared == shared:
+                return cls(file, shared, known.settled, known.models, known.listings)
         return cls(file, shared, 0, {}, {})
 
     def key(self, tree: Tree, model: str) -> str:
-        """Stands for every byte that the outcome of a model depends on."""
-        return _digest(tree, tree.files(f"policies/{model}"))
+        """Stands for every byte that the outcome of a model depends on, besides what all models share."""
+        return _digest(tree, f"policies/{model}")
 
     def of(self, root: Path, model: str, key: str) -> Outcome | None:
         """The outcome of the model, if it is known, and all its folders lie on disk as they were rendered."""
         found = self.models.get(model)
-        if found is None or found.key != key or not all(self._on_disk(root, folder) for folder in found.folders):
+        if found is None or found.key != key:
             return None
-        return found
+        folders = tuple(each for folder in found.folders if (each := self._on_disk(root, folder)) is not None)
+        return found._replace(folders=folders) if len(folders) == len(found.folders) else None
 
-    def _on_disk(self, root: Path, folder: Folder) -> bool:
-        times, newest = times_of(root / folder.path)
-        if newest < self.settled:
-            return times == folder.times
-        return _content_on_disk(root / folder.path) == folder.content
+    def _on_disk(self, root: Path, folder: Folder) -> Folder | None:
+        """The folder, with the times that it has now, if it is as it was rendered."""
+        times, newest = times_of(f"{root}/{folder.path}")
+        if folder.times and newest < self.settled:
+            return folder if times == folder.times else None
+        if _content_on_disk(root / folder.path) != folder.content:
+            return None
+        return folder._replace(times=times if _settled(newest) else "")
 
-    def save(self, outcomes: Iterable[Outcome], listings: Mapping[str, str], *, whole: bool) -> None:
-        """Keep what came of a run that succeeded; `whole` says that there are no other models."""
+    def save(self, outcomes: Iterable[Outcome], listings: Mapping[str, str], begun: int, *, whole: bool) -> None:
+        """Keep what came of a run that succeeded; `whole` says that there are no other models.
+
+        `begun` is when (in ns) it began to place what it had staged: whoever else changed that did so later.
+        """
         if self.file is None:
             return
         models = {} if whole else dict(self.models)
@@ -94,31 +101,38 @@ class Outcomes:
             else:
                 folders = tuple(folder._replace(stale=()) for folder in outcome.folders)
                 models[outcome.model] = outcome._replace(folders=folders)
-        if models == self.models and listings == self.listings and time.time_ns() - self.settled < 10**9 * 86400:
+        if models == self.models and listings == self.listings and begun - self.settled < 10**9 * 86400:
             return
-        settled = time.time_ns() - _SETTLED_NANOSECONDS
-        data = pickle.dumps(replace(self, file=None, settled=settled, models=models, listings=dict(listings)))
-        with contextlib.suppress(OSError):  # a cache that cannot be written is none
-            handle, name = tempfile.mkstemp(dir=self.file.parent)
-            with os.fdopen(handle, "wb") as kept:
-                kept.write(data)
-            Path(name).replace(self.file)
+        settled = begun - _SETTLED_NANOSECONDS
+        cache.save(self.file, pickle.dumps(replace(self, file=None, settled=settled, models=models, listings=listings)))
 
 
-def _digest(tree: Tree, paths: Iterable[str]) -> str:
+def _digest(tree: Tree, *roots: str) -> str:
     digest = hashlib.sha256()
-    for path in paths:
-        try:
-            data = tree.read(path)
-        except UnreadableError as problem:
-            data = f"{problem}".encode()
-        digest.update(f"{path}\0{len(data)}\0".encode(errors="surrogateescape") + data)
-    for path, what in sorted(tree.refused.items()):
-        digest.update(f"{path}\0{what}\0".encode(errors="surrogateescape"))
+    for root in roots:
+        for path in tree.files(root):
+            try:
+                data = tree.read(path)
+            except UnreadableError as problem:
+                data = f"{problem}".encode()
+            digest.update(f"{path}\0{len(data)}\0".encode(errors="surrogateescape") + data)
+        for path, what in sorted(tree.refused.items()):
+            if path == root or path.startswith(f"{root}/") or root.startswith(f"{path}/"):
+                digest.update(f"{path}\0{what}\0".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
-def times_of(folder: Path) -> tuple[str, int]:
+def settled_times_of(folder: Path) -> str:
+    """What the file system says of the folder's files; nothing where one could still change and not show it."""
+    times, newest = times_of(folder)
+    return times if _settled(newest) else ""
+
+
+def _settled(newest: int) -> bool:
+    return newest < time.time_ns() - _SETTLED_NANOSECONDS
+
+
+def times_of(folder: Path | str) -> tuple[str, int]:
     """What the file system says of the folder's files, and the newest of their times (in ns); nothing of no folder."""
     lines, newest = [], 0
     with contextlib.suppress(OSError), os.scandir(folder) as entries:

@@ -130,6 +130,37 @@ def _mode(entry: "os.DirEntry[str]") -> int:
     return stat.S_IFREG if entry.is_file(follow_symlinks=False) else stat.S_IFIFO
 
 
+class Snapshot:
+    """A tree of which each file is read once: what is known by its bytes is compiled from these very bytes."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._read: dict[str, bytes | UnreadableError] = {}
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        return self._tree.refused
+
+    def files(self, under: str = "") -> list[str]:
+        return self._tree.files(under)
+
+    def read(self, path: str) -> bytes:
+        if path not in self._read:
+            try:
+                self._read[path] = self._tree.read(path)
+            except UnreadableError as problem:
+                self._read[path] = problem
+        found = self._read[path]
+        if isinstance(found, UnreadableError):
+            raise found
+        return found
+
+    def forget(self, under: str) -> None:
+        """Keep nothing of what was read below a folder."""
+        for path in self.files(under):
+            self._read.pop(path, None)
+
+
 class MemoryTree:
     """Files held in memory."""
 

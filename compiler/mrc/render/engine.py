@@ -3,6 +3,7 @@
 Values are data. A template holds text and loops; what to write is decided in code.
 """
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 
 from mrc import cache as cached
 from mrc.artifact import MARK
@@ -164,6 +166,14 @@ _FORMATS: dict[str, tuple[Callable[[object], str], dict[str, Callable[..., Any]]
 }
 
 
+class _Kept(FileSystemBytecodeCache):
+    """Compiled templates; where they cannot be kept they are compiled again."""
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        with contextlib.suppress(OSError):
+            super().dump_bytecode(bucket)
+
+
 _METHODS = frozenset(dir(dict))
 
 
@@ -187,7 +197,7 @@ def _environment(suffix: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        bytecode_cache=FileSystemBytecodeCache(str(kept)) if kept else None,
+        bytecode_cache=_Kept(str(kept)) if kept else None,
         autoescape=False,  # finalize quotes for the format at hand, none of which is HTML
     )
     environment.filters = filters
