@@ -100,13 +100,14 @@ def test_after_the_promotion_every_gate_stops_it_and_people_are_told_which(
         state(model(incidents=(rolled_back(timedelta(minutes=1)),))),
         state(unhealthy=("nodes is 0",)),
         state(failing=dict.fromkeys("abcdefghi", NOW)),
+        state(worse={("fraud", "errors", 41): "is 0.2"}),
     ],
 )
 @pytest.mark.parametrize("blamed", [True, False])
 def test_an_aborted_rollout_is_followed_whatever_else_is_the_case(world: State, blamed: bool) -> None:
     found = one(decide([failure("analysis", blamed=blamed)], world, NOW))
     assert found.action == "rollback"
-    healthy = not world.unhealthy and not world.failing
+    healthy = not world.unhealthy and not world.failing and not world.worse
     assert found.verdict == ("rejected" if blamed and healthy else "mayRetry")
     assert found.frozen == bool(world.failing)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from world import proxy, reconciler, remotes
+from world.acts import fail_in_the_first_stage, pages, propose, reconciling, went_back
 from world.background import repeated
-from world.reconciler import Ledger, Reconciler
 from world.repository import GitError, git
 from world.story import Story
 
@@ -18,25 +18,6 @@ Tell = Callable[..., Story]
 CANARY = "canary: [{traffic: 20%, for: 15s}]"
 BLUE_GREEN = "blueGreen: {preview: {for: 10s}}"
 STRATEGIES = pytest.mark.parametrize("strategy", [CANARY, BLUE_GREEN], ids=["canary", "blue-green"])
-
-
-@contextlib.contextmanager
-def reconciling(story: Story, url: str = "", name: str = "reconciler") -> Iterator[Reconciler]:
-    """A reconciler that watches the story, ready to act."""
-    folder = story.folder / name
-    with reconciler.serve(url or story.repository.remote.as_uri(), story.plane.kubeconfig(), folder) as running:
-        story.until(f"the {name} watches", lambda: "watching" in running.said())
-        yield running
-
-
-def went_back(story: Story, ledger: Ledger, *, to: int, analysed: bool = False) -> None:
-    """The way back is pushed, synced and healthy, without steps or analysis, and its incident is closed."""
-    kept = story.replica_sets()[to]["metadata"]["uid"]
-    story.until("mrc pushed the way back", lambda: ledger.serving() == to)
-    story.until(f"the Rollout is healthy on version {to}", lambda: story.healthy(to) and story.serves(to))
-    assert bool(story.analysed(to)) == analysed, "what serves again was analysed like a new version"
-    assert story.replica_sets()[to]["metadata"]["uid"] == kept, "it is another ReplicaSet"
-    story.until("the incident is closed", lambda: ledger.outcomes()[-1:] == ["recovered"])
 
 
 def test_a_version_that_fails_in_its_first_stage_is_reverted_and_rejected(tell: Tell) -> None:
@@ -53,15 +34,6 @@ def test_a_version_that_fails_in_its_first_stage_is_reverted_and_rejected(tell: 
         story.repository.pull()
         story.repository.mrc("render", "--check")
         story.repository.mrc("check")
-
-
-def fail_in_the_first_stage(story: Story, version: int) -> None:
-    """Promote a version that answers with errors, until Argo aborts it."""
-    ledger = reconciler.of(story.repository)
-    before = len(ledger.rollbacks())
-    story.mesh.behaviour(version).errors = 0.5
-    story.repository.promote(version)
-    story.until(f"Argo aborted version {version}", lambda: story.aborted() or len(ledger.rollbacks()) > before)
 
 
 @STRATEGIES
@@ -130,44 +102,6 @@ def test_two_failures_in_a_row_hold_the_model_until_a_person_clears_it(tell: Tel
         story.until("users meet version 4", lambda: 4 in story.mesh.shares)
     assert ledger.rejected() == {2, 3}
     assert len(ledger.rollbacks()) == 2
-
-
-def propose(story: Story, version: int) -> None:
-    """A pull request that serves a new version, rendered now, and merged when somebody finds the time."""
-    team = story.repository
-    team.add_version(version)
-    team.publish(f"Add version {version}")
-    git("switch", "-q", "-c", "change", cwd=team.tree)
-    team.mrc("promote", "greeter", str(version), "-e", "test")
-    team.mrc("render")
-    git("add", "-A", cwd=team.tree)
-    git("commit", "-q", "-m", f"Serve version {version}", cwd=team.tree)
-    git("switch", "-q", "main", cwd=team.tree)
-
-
-def test_an_unhealthy_environment_is_not_blamed_on_the_version(tell: Tell) -> None:
-    story = tell(reconcile=', healthy: {nodes: "vector(0)"}')
-    ledger = reconciler.of(story.repository)
-    with reconciling(story):
-        # During the rollout git follows Argo; the version may be tried again.
-        fail_in_the_first_stage(story, 2)
-        went_back(story, ledger, to=1)
-        assert ledger.rejected() == set()
-
-        # After the promotion a rollback would move traffic: a person decides.
-        story.mesh.behaviour(2).errors = 0
-        story.repository.promote(2)
-        story.until("version 2 is promoted", lambda: story.healthy(2) and story.serves(2))
-        story.mesh.behaviour(2).errors = 0.5
-        story.until("a page is on record", lambda: "page" in [i["action"] for i in ledger.incidents()])
-        story.until("people are paged", lambda: "MrcNeedsAPerson" in alerts(story))
-        assert ledger.serving() == 2
-        assert story.serves(2)
-
-
-def alerts(story: Story) -> set[str]:
-    """The names of the active alerts."""
-    return {each["labels"]["alertname"] for each in story.monitoring.alerts()}
 
 
 def test_killed_at_any_moment_it_reverts_once_and_ends_its_incident(tell: Tell) -> None:
@@ -260,7 +194,7 @@ def test_a_remote_that_refuses_pages_and_is_asked_again(tell: Tell) -> None:
         story.mesh.behaviour(2).errors = 0.5
         team.promote(2)
         remotes.hook(team.remote, "pre-receive", "echo protected branch; exit 1")
-        story.until("people are paged", lambda: "MrcPushRefused" in alerts(story))
+        story.until("people are paged", lambda: ("MrcPushRefused", "") in pages(story))
         assert ledger.serving() == 2
         story.until("version 1 serves: Argo aborted, whatever git says", lambda: story.serves(1))
         remotes.hook(team.remote, "pre-receive", "exit 0")

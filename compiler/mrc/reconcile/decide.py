@@ -115,11 +115,13 @@ def _follow(
 ) -> Decision:
     """The traffic is back on stable: git must say so, or the next edit starts the bad version again."""
     healthy = _healthy(state)
-    reasons += [healthy, mass]
+    _, target, _, _ = _target(failure, model, state, now)
+    both = _both(failure, model, state, target)
+    reasons += [healthy, mass, both]
     if failure.kind == "abort":
         verdict: Verdict = "none"
         reasons.append(Gate("verdict", True, "a person aborted: nothing is held against the version"))
-    elif failure.blamed and healthy.passed and mass.passed:
+    elif failure.blamed and healthy.passed and mass.passed and both.passed:
         verdict = "rejected"
         reasons.append(Gate("verdict", True, "the analysis found it worse, and the environment was healthy"))
     else:
@@ -167,32 +169,44 @@ def _request(failure: Failure, model: ModelState, state: State, reasons: list[Ga
 def _moved(
     failure: Failure, model: ModelState, state: State, now: datetime, mass: Gate, reasons: list[Gate], verdict: Verdict
 ) -> Decision:
-    order = targets(model, failure.version, demands_validated=state.demands_validated)
-    fit = [number for number in order if (model.name, number) not in state.unfit]
-    if not fit:
+    order, target, breaker, spent = _target(failure, model, state, now)
+    if target is None:
         reasons.append(_no_target(model, failure, state, order))
         return _paged(failure, model, reasons, mass)
-    target = fit[0]
-    breaker, spent = _breaker(model, state, now)
-    if spent and failure.kind != "abort":
-        trusted = [number for number in fit if number in model.validated]
-        target = max(trusted) if trusted else target
     reasons.append(Gate("target", True, _chosen(model, target)))
     if not failure.aborted:
-        both = [
-            f"{name} {state.worse[model.name, name, target]}"
-            for name, _ in failure.evidence
-            if (model.name, name, target) in state.worse
-        ]
-        saw = f"version {target} is worse too: {'; '.join(both)}" if both else f"version {target} is not seen as worse"
-        reasons.append(Gate("both", not both, saw))
-        if both:
+        both = _both(failure, model, state, target)
+        reasons.append(both)
+        if not both.passed:
             return _paged(failure, model, reasons, mass)
     reasons.append(breaker)
     held = (spent and failure.kind != "abort") or model.hold is not None
     return Decision(
         failure, "rollback", tuple(reasons), verdict, model.serve, _serve(target, order), held, frozen=not mass.passed
     )
+
+
+def _target(
+    failure: Failure, model: ModelState, state: State, now: datetime
+) -> tuple[list[int], int | None, Gate, bool]:
+    """Everything that is tried, the first that is fit, and whether going there is what the model is held for."""
+    order = targets(model, failure.version, demands_validated=state.demands_validated)
+    fit = [number for number in order if (model.name, number) not in state.unfit]
+    breaker, spent = _breaker(model, state, now)
+    trusted = [number for number in fit if number in model.validated] if spent and failure.kind != "abort" else []
+    return order, max(trusted) if trusted else next(iter(fit), None), breaker, spent
+
+
+def _both(failure: Failure, model: ModelState, state: State, target: int | None) -> Gate:
+    """Whether what failed is worse in the target, too: then it is the environment, not the version."""
+    found = [
+        f"{name} {state.worse[model.name, name, target]}"
+        for name, _ in failure.evidence
+        if target is not None and (model.name, name, target) in state.worse
+    ]
+    which = f"version {target}" if target is not None else "no version"
+    saw = f"{which} is worse too: {'; '.join(found)}" if found else f"{which} is not seen as worse"
+    return Gate("both", not found, saw)
 
 
 def _paged(failure: Failure, model: ModelState, reasons: list[Gate], mass: Gate) -> Decision:

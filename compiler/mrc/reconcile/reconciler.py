@@ -248,9 +248,12 @@ class Reconciler:
         for decision in moving:
             failure, model = decision.failure, found.models[decision.failure.model]
             unfit |= self._unfit(tree, failure, state, settings.verify.seconds)
-            if failure.aborted or failure.kind == "request" or unhealthy:
+            if decision.verdict != "rejected" or failure.kind == "request" or unhealthy:
                 continue
-            for number in targets(model, failure.version, demands_validated=state.demands_validated):
+            tried = targets(model, failure.version, demands_validated=state.demands_validated)
+            if failure.aborted:  # git follows in any case: what the target does bears on the verdict alone
+                tried = [number for number in tried if (failure.model, number) not in unfit][:1]
+            for number in tried:
                 for name, _ in failure.evidence:
                     if (saw := self._worse(failure.model, name, number)) is not None:
                         worse[failure.model, name, number] = saw

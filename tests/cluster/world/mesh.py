@@ -28,19 +28,37 @@ class Behaviour:
 
     errors: float = 0.0  # share of HTTP 500
     milliseconds: int = 20
-    restarts: int = 0  # of each of its containers
+    restarts: float = 0  # of each of its containers
+    crashing: float = 0  # restarts a second from now on
+
+
+@dataclass
+class Cluster:
+    """What the API server says of a namespace: pods that are not on their way out, Services, VirtualServices."""
+
+    pods: list[Object]
+    services: dict[str, Object]
+    routes: dict[str, Object]
+
+    @classmethod
+    def seen(cls, plane: ControlPlane, namespace: str) -> Cluster:
+        """As it is now. Raises OSError and ApiError."""
+        core, istio = (f"/{group}/namespaces/{namespace}" for group in ("api/v1", "apis/networking.istio.io/v1"))
+        pods = [pod for pod in plane.items(f"{core}/pods") if "deletionTimestamp" not in pod["metadata"]]
+        services, routes = plane.items(f"{core}/services"), plane.items(f"{istio}/virtualservices")
+        return cls(pods, *({each["metadata"]["name"]: each for each in found} for found in (services, routes)))
 
 
 @dataclass
 class Mesh:
     """The traffic of one model in one namespace."""
 
-    plane: ControlPlane
     namespace: str
     model: str
     requests: float = 200  # a second
     versions: dict[int, Behaviour] = field(default_factory=dict)
     silent: bool = False  # the telemetry is gone, the traffic is not
+    nodes: int = 1  # what nodes_ready says
     tests: float = 0  # requests a second to the preview
     shares: dict[int, float] = field(default_factory=dict)  # whose answers users got in the last moment
     _asked: dict[int, float] = field(default_factory=dict)  # requests a second, those without a user as well
@@ -53,13 +71,15 @@ class Mesh:
         """How a version answers; change it and it answers so from now on."""
         return self.versions.setdefault(version, Behaviour())
 
-    def flow(self) -> None:
+    def flow(self, cluster: Cluster | None) -> None:
         """The requests since the last call. What the API server does not tell any more stays as it was."""
-        with contextlib.suppress(OSError, ApiError):
-            self._look()
+        if cluster is not None:
+            self._look(cluster)
         now = time.monotonic()
         seconds, self._last = now - self._last, now
         with self._lock:
+            for behaviour in self.versions.values():
+                behaviour.restarts += behaviour.crashing * seconds
             for version, rate in self._asked.items():
                 count = rate * seconds
                 behaviour = self.behaviour(version)
@@ -70,19 +90,16 @@ class Mesh:
                         self._counted["bucket", version, str(bound)] += count
                 self._counted["bucket", version, "+Inf"] += count
 
-    def _look(self) -> None:
-        core = f"/api/v1/namespaces/{self.namespace}"
-        own = self.plane.items(f"{core}/pods?labelSelector=mrc.dev/model%3D{self.model}")
-        pods = [pod for pod in own if "deletionTimestamp" not in pod["metadata"]]
-        services = {each["metadata"]["name"]: each for each in self.plane.items(f"{core}/services")}
+    def _look(self, cluster: Cluster) -> None:
+        pods = [pod for pod in cluster.pods if pod["metadata"]["labels"].get("mrc.dev/model") == self.model]
 
         def behind(host: str) -> list[int]:
-            service = services.get(host.split(".")[0])
+            service = cluster.services.get(host.split(".")[0])
             return [_version(pod) for pod in pods if service and _selects(service, pod) and _ready(pod)]
 
         shares: defaultdict[int, float] = defaultdict(float)
         asked: defaultdict[int, float] = defaultdict(float)
-        for host, part, answers in self._routes():
+        for host, part, answers in self._routes(cluster):
             ready = behind(host)
             for version in ready:
                 asked[version] += part * self.requests / len(ready)
@@ -94,10 +111,9 @@ class Mesh:
         with self._lock:
             self.shares, self._asked, self._pods = dict(shares), dict(asked), pods
 
-    def _routes(self) -> Iterator[tuple[str, float, bool]]:
+    def _routes(self, cluster: Cluster) -> Iterator[tuple[str, float, bool]]:
         """Service, part of the requests, and whether users get its answers."""
-        path = f"/apis/networking.istio.io/v1/namespaces/{self.namespace}/virtualservices/{self.model}"
-        found = self.plane.get(path)
+        found = cluster.routes.get(self.model)
         if found is None:
             yield self.model, 1, True
             return
@@ -116,6 +132,7 @@ class Mesh:
             return "".join(f"{name}{{{_labels(labels)}}} {value}\n" for name, labels, value in self._series())
 
     def _series(self) -> Iterator[tuple[str, dict[str, str], float]]:
+        yield "nodes_ready", {"watched_by": self.model}, self.nodes
         for (kind, version, which), count in self._counted.items():
             served = {
                 "reporter": "destination",
@@ -140,7 +157,7 @@ class Mesh:
                     it | {"condition": condition},
                     float(_ready(pod) == (condition == "true")),
                 )
-            restarts = self.behaviour(_version(pod)).restarts
+            restarts = int(self.behaviour(_version(pod)).restarts)
             yield "kube_pod_container_status_restarts_total", it | {"container": "triton"}, restarts
 
 
@@ -164,18 +181,22 @@ def _version(pod: Object) -> int:
 
 
 @contextlib.contextmanager
-def serve(meshes: Sequence[Mesh]) -> Iterator[str]:
+def serve(plane: ControlPlane, namespace: str, meshes: Sequence[Mesh]) -> Iterator[str]:
     """Let the traffic flow, and serve its metrics, for the length of the `with`: the address to scrape."""
 
     def flow() -> None:
+        cluster = None
+        with contextlib.suppress(OSError, ApiError):
+            cluster = Cluster.seen(plane, namespace)
         for each in meshes:
-            each.flow()
+            each.flow(cluster)
 
     class Exporter(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
-            self.wfile.write("".join(each.metrics() for each in meshes).encode())
+            with contextlib.suppress(OSError):  # Prometheus did not wait
+                self.wfile.write("".join(each.metrics() for each in meshes).encode())
 
         def log_message(self, *_: Any) -> None:
             """Nothing: it would stand between the results of the tests."""
@@ -183,7 +204,7 @@ def serve(meshes: Sequence[Mesh]) -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Exporter) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            with repeated(flow, seconds=0.2):
+            with repeated(flow, seconds=0.4):
                 yield f"127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()

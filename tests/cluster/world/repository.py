@@ -128,12 +128,16 @@ class Repository:
             command, cwd=self.tree, env=tools.environment(), capture_output=True, text=True, timeout=240, check=False
         )
 
-    def promote(self, version: int, *models: str) -> str:
+    def promote(self, version: int, model: str = MODEL) -> str:
         """A person's promotion, or return, by hand: promote, render, commit, push. The commit."""
+        return self.promote_all({model: version})
+
+    def promote_all(self, versions: Mapping[str, int]) -> str:
+        """The same for several models in one commit."""
         self.pull()
-        for model in models or (MODEL,):
+        for model, version in versions.items():
             self.mrc("promote", model, str(version), "-e", ENVIRONMENT)
-        return self.publish(f"Serve version {version} of {' and '.join(models or (MODEL,))} in {ENVIRONMENT}")
+        return self.publish(f"Serve {', '.join(f'version {n} of {model}' for model, n in versions.items())}")
 
     def publish(self, message: str) -> str:
         """Render, commit and push everything. The commit."""

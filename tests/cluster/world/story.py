@@ -163,11 +163,11 @@ def begin(
     team = repository.create(
         folder, namespace=namespace, prometheus=prometheus, alertmanager=alertmanager, models=models, **policy
     )
-    traffic = {model: Mesh(plane, namespace, model) for model in models}
+    traffic = {model: Mesh(namespace, model) for model in models}
     with contextlib.ExitStack() as stack:
-        target = stack.enter_context(mesh.serve(list(traffic.values())))
+        target = stack.enter_context(mesh.serve(plane, namespace, list(traffic.values())))
         watching = stack.enter_context(monitoring.serve(plane, namespace, folder / "monitoring", target, ports))
-        stack.enter_context(repeated(watching.load, seconds=0.3))
+        stack.enter_context(repeated(watching.load, seconds=0.5))
         syncer = Syncer(plane, team.remote, folder / "synced")
         stack.enter_context(repeated(syncer.sync, seconds=0.3, forgiven=(OSError, ApiError)))
         steps: list[tuple[str, float]] = []

@@ -1,4 +1,7 @@
-"""A syncer as small as one can be: what main of the remote renders is applied, the newest commit at a time."""
+"""A syncer as small as one can be: what main of the remote renders is applied, the newest commit at a time.
+
+A model is an application: what a commit does not change is not applied again.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,13 @@ class Syncer:
         """Apply the newest commit unless it is applied already."""
         if not self.tree.exists():
             git("clone", "-q", self.remote, self.tree, cwd=self.remote)
-        git("fetch", "-q", "origin", "main", cwd=self.tree)
-        commit = git("rev-parse", "FETCH_HEAD", cwd=self.tree)
+        commit = git("rev-parse", "main", cwd=self.remote)
         if commit in self.applied:
             return
+        git("fetch", "-q", "origin", "main", cwd=self.tree)
+        before = list(self.applied)[-1:] or [git("hash-object", "-t", "tree", "/dev/null", cwd=self.tree)]
+        changed = git("diff", "--name-only", *before, commit, "--", f"rendered/{ENVIRONMENT}", cwd=self.tree)
         git("reset", "-q", "--hard", commit, cwd=self.tree)
-        self.plane.kubectl("apply", "-k", self.tree / "rendered" / ENVIRONMENT)
+        for model in sorted({path.split("/")[2] for path in changed.splitlines() if path.count("/") == 3}):
+            self.plane.kubectl("apply", "-k", self.tree / "rendered" / ENVIRONMENT / model)
         self.applied[commit] = time.time()
