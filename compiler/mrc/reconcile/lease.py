@@ -171,7 +171,7 @@ class Lease:
     def _release(self) -> None:
         try:
             there = self._read()
-            if there is not None and there["spec"].get("holderIdentity") == self._me.name:
+            if there is not None and (there.get("spec") or {}).get("holderIdentity") == self._me.name:
                 self._write(there, "")
                 self._telemetry.log("the Lease is released", lease=self._name)
         except ClusterError as problem:
