@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from judges import kubernetes, kustomize, promtool
+from judges.rights import Right, allowed
 from mrc.reconcile.cluster import ClusterError, Rollouts
 from mrc.reconcile.lease import Lease
 from mrc.reconcile.sync import Syncer
@@ -22,7 +23,6 @@ from mrc.schema.reconcile import Sync
 from reconciling import BEGIN
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
-Right = tuple[str, str, str, str, str]  # namespace, group, resource, name or *, verb
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,7 @@ def test_the_pod_can_do_no_harm_to_its_node(objects: list[dict[str, Any]]) -> No
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
     }  # fmt: skip
+    assert pod["serviceAccountName"] == "mrc-reconcile"
     assert re.fullmatch(r".+@sha256:[0-9a-f]{64}", container["image"])
     # What it writes is in a volume: its repository, and temporary files.
     writable = {each["mountPath"] for each in container["volumeMounts"] if not each.get("readOnly")}
@@ -121,27 +122,6 @@ def asked() -> set[Right]:
     sync = Sync.model_validate({"argoCD": {"application": "models-production"}})
     Syncer(cluster, sync, None, telemetry).ask(BEGIN)
     return cluster.asked
-
-
-def allowed(objects: list[dict[str, Any]]) -> set[Right]:
-    """What the Roles allow that are bound to the ServiceAccount of the pods."""
-    (deployment,), (account,) = of(objects, "Deployment"), of(objects, "ServiceAccount")
-    who = deployment["spec"]["template"]["spec"]["serviceAccountName"]
-    assert who == account["metadata"]["name"]
-    roles = {(each["metadata"]["namespace"], each["metadata"]["name"]): each for each in of(objects, "Role")}
-    found: set[Right] = set()
-    for binding in of(objects, "RoleBinding"):
-        (subject,) = binding["subjects"]
-        namespace = account["metadata"]["namespace"]
-        assert subject == {"kind": "ServiceAccount", "name": who, "namespace": namespace}
-        role = roles.pop((binding["metadata"]["namespace"], binding["roleRef"]["name"]))
-        found |= {
-            (role["metadata"]["namespace"], group, resource, name, verb)
-            for rule in role["rules"] for group in rule["apiGroups"] for resource in rule["resources"]
-            for name in rule.get("resourceNames", ["*"]) for verb in rule["verbs"]
-        }  # fmt: skip
-    assert not roles, "a Role that nobody is given"
-    return found
 
 
 def test_it_may_do_what_its_code_asks_for_and_nothing_else(objects: list[dict[str, Any]]) -> None:
