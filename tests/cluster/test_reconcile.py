@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
 
@@ -104,29 +103,6 @@ def test_two_failures_in_a_row_hold_the_model_until_a_person_clears_it(tell: Tel
     assert len(ledger.rollbacks()) == 2
 
 
-def test_killed_at_any_moment_it_reverts_once_and_ends_its_incident(tell: Tell) -> None:
-    story = tell()
-    ledger = reconciler.of(story.repository)
-    fail_in_the_first_stage(story, 2)
-    lived = 0
-    for life in range(60):
-        folder = story.folder / "reconciler"
-        with reconciler.serve(story.repository.remote.as_uri(), story.plane.kubeconfig(), folder) as running:
-            with contextlib.suppress(AssertionError):
-                story.until("it began", lambda: "watching" in running.said(), seconds=20)
-            time.sleep(life * 0.15)
-            running.process.kill()
-            running.process.wait()
-            running.log.unlink()
-        lived = life
-        if ledger.outcomes() == ["recovered"]:
-            break
-    assert ledger.outcomes() == ["recovered"], f"after {lived} lives"
-    assert len(ledger.rollbacks()) == 1
-    assert story.healthy(1)
-    assert ledger.rejected() == {2}
-
-
 def test_two_reconcilers_and_people_who_push_meanwhile_make_one_rollback(tell: Tell) -> None:
     story = tell()
     ledger, team = reconciler.of(story.repository), story.repository
@@ -199,23 +175,3 @@ def test_a_remote_that_refuses_pages_and_is_asked_again(tell: Tell) -> None:
         story.until("version 1 serves: Argo aborted, whatever git says", lambda: story.serves(1))
         remotes.hook(team.remote, "pre-receive", "exit 0")
         went_back(story, ledger, to=1)
-
-
-def test_an_api_server_that_comes_and_goes(tell: Tell) -> None:
-    story = tell()
-    ledger = reconciler.of(story.repository)
-    with proxy.serve(int(story.plane.url.rpartition(":")[2])) as line:
-        config = story.folder / "kubeconfig"
-        config.write_text(
-            story.plane.kubeconfig().read_text().replace(story.plane.url, f"https://127.0.0.1:{line.port}")
-        )
-        with reconciler.serve(story.repository.remote.as_uri(), config, story.folder / "reconciler") as running:
-            story.until("the reconciler watches", lambda: "watching" in running.said())
-            line.turn("cut")
-            fail_in_the_first_stage(story, 2)
-            time.sleep(3)  # the alert alone may have moved git meanwhile
-            line.turn("pass")
-            went_back(story, ledger, to=1)
-            assert running.process.poll() is None
-            assert len(ledger.rollbacks()) == 1
-    assert ledger.rejected() == {2}

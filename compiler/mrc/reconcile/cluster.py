@@ -26,6 +26,8 @@ SERVER_SECONDS = 300
 SILENT_SECONDS = 90
 """A watch that says nothing for so long, not even a bookmark (one a minute), is a connection that is gone."""
 RELIST_SECONDS = 600
+LONGEST_SECONDS = 8
+"""An API server that was away is asked again after so long at most: what failed meanwhile waits for it."""
 _REQUEST_SECONDS = 20
 
 
@@ -151,7 +153,7 @@ class Rollouts:
                 failures += 1
                 self._log("the API server's answer is not understood", level="error", error=type(problem).__name__)
             if failures:
-                stop.wait(random.uniform(0.5, 1) * min(30, 2**failures / 2))  # noqa: S311  spreads the load
+                stop.wait(random.uniform(0.5, 1) * min(LONGEST_SECONDS, 2**failures / 2))  # noqa: S311  spreads the load
 
     def _selector(self) -> str:
         return f"{labels.ENVIRONMENT}={self._environment}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 from world import reconciler
 from world.reconciler import Ledger, Reconciler
@@ -12,10 +14,12 @@ from world.story import Story
 
 
 @contextlib.contextmanager
-def reconciling(story: Story, url: str = "", name: str = "reconciler") -> Iterator[Reconciler]:
-    """A reconciler that watches the story, ready to act."""
-    folder = story.folder / name
-    with reconciler.serve(url or story.repository.remote.as_uri(), story.plane.kubeconfig(), folder) as running:
+def reconciling(
+    story: Story, url: str = "", name: str = "reconciler", config: Path | None = None, **wanted: Any
+) -> Iterator[Reconciler]:
+    """A reconciler that watches the story, ready to act; for `wanted` see `reconciler.serve`."""
+    remote, kubeconfig = url or story.repository.remote.as_uri(), config or story.plane.kubeconfig()
+    with reconciler.serve(remote, kubeconfig, story.folder / name, **wanted) as running:
         story.until(f"the {name} watches", lambda: "watching" in running.said())
         yield running
 

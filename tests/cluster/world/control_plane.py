@@ -14,7 +14,7 @@ import secrets
 import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,15 +60,17 @@ class ControlPlane:
     url: str
     tokens: Mapping[str, str]
     ca: Path
+    etcd: str
 
     def describe(self) -> dict[str, Any]:
         """What another process needs to talk to it."""
-        return {"folder": str(self.folder), "url": self.url, "tokens": dict(self.tokens), "ca": str(self.ca)}
+        texts = {"folder": str(self.folder), "url": self.url, "ca": str(self.ca), "etcd": self.etcd}
+        return {**texts, "tokens": dict(self.tokens)}
 
     @classmethod
     def described(cls, told: Mapping[str, Any]) -> ControlPlane:
         """The control plane that another process started."""
-        return cls(Path(told["folder"]), told["url"], told["tokens"], Path(told["ca"]))
+        return cls(Path(told["folder"]), told["url"], told["tokens"], Path(told["ca"]), told["etcd"])
 
     def kubeconfig(self, user: str = "admin") -> Path:
         """A kubeconfig of one user of the token file."""
@@ -182,36 +184,56 @@ def _api_server(binaries: Path, folder: Path, etcd: str) -> Iterator[ControlPlan
     with (folder / "tokens.csv").open("w") as file_:
         csv.writer(file_).writerows([tokens[user], user, user, "system:masters"] for user in USERS)
 
-    def command(ports: list[int]) -> servers.Command:
-        return [
-            binaries / "kube-apiserver", f"--etcd-servers={etcd}", "--etcd-prefix=/registry",
-            "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", f"--secure-port={ports[0]}",
-            # Nobody untaints the nodes: a slow machine must not make them not ready.
-            "--disable-admission-plugins=TaintNodesByCondition",
-            "--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.0.0.0/16",
-            f"--tls-cert-file={folder / 'api.crt'}", f"--tls-private-key-file={folder / 'api.key'}",
-            f"--token-auth-file={folder / 'tokens.csv'}", "--authorization-mode=RBAC",
-            "--service-account-issuer=https://kubernetes.default.svc",
-            f"--service-account-key-file={folder / 'accounts.key'}",
-            f"--service-account-signing-key-file={folder / 'accounts.key'}",
-        ]  # fmt: skip
-
     def plane(port: int) -> ControlPlane:
-        return ControlPlane(folder, f"https://127.0.0.1:{port}", tokens, ca)
+        return ControlPlane(folder, f"https://127.0.0.1:{port}", tokens, ca, etcd)
+
+    def command(ports: list[int]) -> servers.Command:
+        return _api_command(binaries, folder, etcd, ports[0])
 
     def ready(ports: list[int]) -> bool:
-        try:
-            return plane(ports[0]).get("/readyz?verbose") is not None
-        except json.JSONDecodeError:  # it answers with a text
-            return True
-        except ApiError:
-            return False
+        return _answers(plane(ports[0]))
 
     with servers.serve(command, ready, ports=1, log=folder / "api.log", seconds=60) as (port,):
         found = plane(port)
         for user in USERS:
             found.kubeconfig(user).write_text(json.dumps(_kubeconfig(found, user)))
         yield found
+
+
+def _api_command(binaries: Path, folder: Path, etcd: str, port: int) -> servers.Command:
+    return [
+        binaries / "kube-apiserver", f"--etcd-servers={etcd}", "--etcd-prefix=/registry",
+        "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", f"--secure-port={port}",
+        # Nobody untaints the nodes: a slow machine must not make them not ready.
+        "--disable-admission-plugins=TaintNodesByCondition",
+        "--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.0.0.0/16",
+        f"--tls-cert-file={folder / 'api.crt'}", f"--tls-private-key-file={folder / 'api.key'}",
+        f"--token-auth-file={folder / 'tokens.csv'}", "--authorization-mode=RBAC",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={folder / 'accounts.key'}",
+        f"--service-account-signing-key-file={folder / 'accounts.key'}",
+    ]  # fmt: skip
+
+
+def _answers(plane: ControlPlane) -> bool:
+    try:
+        return plane.get("/readyz?verbose") is not None
+    except json.JSONDecodeError:  # it answers with a text
+        return True
+    except ApiError:
+        return False
+
+
+@contextlib.contextmanager
+def another_api_server(plane: ControlPlane, port: int, log: Path) -> Iterator[None]:
+    """One more API server of the same cluster, that a test may stop without anybody else's noticing."""
+    binaries, other = tools.installed("control-plane"), replace(plane, url=f"https://127.0.0.1:{port}")
+
+    def command(_: list[int]) -> servers.Command:
+        return _api_command(binaries, plane.folder, plane.etcd, port)
+
+    with servers.serve(command, lambda _: _answers(other), ports=0, log=log, seconds=60):
+        yield
 
 
 def _kubeconfig(plane: ControlPlane, user: str) -> Object:

@@ -11,6 +11,7 @@ from typing import Any
 
 from judges import servers, tools
 from judges.prometheus import Prometheus
+from world.background import Restartable
 from world.control_plane import ApiError, ControlPlane
 
 
@@ -23,6 +24,8 @@ class Monitoring:
     folder: Path
     prometheus: Prometheus
     alertmanager: str
+    servers: dict[str, Restartable]
+    """`prometheus` and `alertmanager`, to be stopped and started."""
     _loaded: str = field(default="")
 
     def load(self) -> None:
@@ -50,12 +53,19 @@ def serve(plane: ControlPlane, namespace: str, folder: Path, target: str, ports:
     """Both servers for the length of the `with`, Prometheus on the first of the ports; it scrapes `target`."""
     folder.mkdir(parents=True, exist_ok=True)
     port, other = ports
-    with _alertmanager(folder, other) as alertmanager, _prometheus(folder, target, alertmanager, port) as prometheus:
-        yield Monitoring(plane, namespace, folder, prometheus, alertmanager)
+    alertmanager = f"http://127.0.0.1:{other}"
+    with (
+        Restartable(lambda: _alertmanager(folder, other)) as first,
+        Restartable(lambda: _prometheus(folder, target, alertmanager, port)) as second,
+    ):
+        prometheus = Prometheus(f"http://127.0.0.1:{port}")
+        yield Monitoring(
+            plane, namespace, folder, prometheus, alertmanager, {"alertmanager": first, "prometheus": second}
+        )
 
 
 @contextlib.contextmanager
-def _alertmanager(folder: Path, port: int) -> Iterator[str]:
+def _alertmanager(folder: Path, port: int) -> Iterator[None]:
     config = folder / "alertmanager.yml"
     route = {"receiver": "nobody", "group_wait": "1s", "group_interval": "1s", "group_by": ["..."]}
     config.write_text(json.dumps({"route": route, "receivers": [{"name": "nobody"}]}))
@@ -70,11 +80,11 @@ def _alertmanager(folder: Path, port: int) -> Iterator[str]:
         return servers.request(f"http://127.0.0.1:{port}/-/ready")[0] == 200
 
     with servers.serve(command, ready, ports=0, log=folder / "alertmanager.log"):
-        yield f"http://127.0.0.1:{port}"
+        yield
 
 
 @contextlib.contextmanager
-def _prometheus(folder: Path, target: str, alertmanager: str, port: int) -> Iterator[Prometheus]:
+def _prometheus(folder: Path, target: str, alertmanager: str, port: int) -> Iterator[None]:
     config = folder / "prometheus.yml"
     often = dict.fromkeys(("evaluation_interval", "scrape_interval", "scrape_timeout"), "1s")
     content = {
@@ -86,7 +96,8 @@ def _prometheus(folder: Path, target: str, alertmanager: str, port: int) -> Iter
         },
     }
     config.write_text(json.dumps(content))
-    (folder / "rules.yaml").write_text('{"groups": []}')
+    if not (folder / "rules.yaml").exists():
+        (folder / "rules.yaml").write_text('{"groups": []}')
 
     def command(_: list[int]) -> servers.Command:
         return [
@@ -98,4 +109,4 @@ def _prometheus(folder: Path, target: str, alertmanager: str, port: int) -> Iter
         return servers.request(f"http://127.0.0.1:{port}/-/ready")[0] == 200
 
     with servers.serve(command, ready, ports=0, log=folder / "prometheus.log"):
-        yield Prometheus(f"http://127.0.0.1:{port}")
+        yield

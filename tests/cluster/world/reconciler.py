@@ -35,16 +35,19 @@ class Reconciler:
 
 
 @contextlib.contextmanager
-def serve(remote: str, kubeconfig: Path, folder: Path, *options: str) -> Iterator[Reconciler]:
-    """A reconciler for the length of the `with`; `folder` keeps its log and its repository from one to the next."""
+def serve(remote: str, kubeconfig: Path, folder: Path, **wanted: Any) -> Iterator[Reconciler]:
+    """A reconciler for the length of the `with`; `folder` keeps its log and its repository from one to the next.
+
+    `wanted` is for `launch.py`: `settings` that are other than usual, and the moment at which it `dies`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    log = folder / "reconcile.log"
+    log = folder / f"reconcile-{len(list(folder.glob('*.log'))) + 1}.log"  # one for each life
 
     def command(port: int) -> servers.Command:
         return [
-            sys.executable, "-c", "from mrc.cli import run; run()", "reconcile", remote, "-e", ENVIRONMENT,
-            "--kubeconfig", kubeconfig, "--state", folder / "state", "--listen", f"127.0.0.1:{port}",
-            "--every", "0.5", *options,
+            sys.executable, "-P", Path(__file__).with_name("launch.py"), json.dumps(wanted),
+            "reconcile", remote, "-e", ENVIRONMENT, "--kubeconfig", kubeconfig, "--state", folder / "state",
+            "--listen", f"127.0.0.1:{port}", "--every", "0.5",
         ]  # fmt: skip
 
     (port,) = servers.free_ports(1)
