@@ -124,8 +124,8 @@ def _type(field: dict[str, Any]) -> str:
 def _catalogue() -> str:
     text = (
         "# Catalogue of metrics\n\nWhat a guardrail can name as its `metric`. A metric of the router comes before the "
-        "runtime's of the same name: the edge\nsees failures that a server never counts. Anything else is written as "
-        "`promql` with `samples`.\n"
+        "runtime's of the same name: the edge\nsees failures that a server never counts. Anything else is declared in "
+        "`mrc.yaml` ([metrics](repository.md)), or written as\n`promql` with `samples`.\n"
     )
     for module in _sources():
         own = [metric for metric in METRICS if metric in module.METRICS]

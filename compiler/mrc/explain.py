@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+from collections.abc import Mapping
 from difflib import get_close_matches
 from itertools import chain
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from mrc.rulebook import RULES
 from mrc.schema import FILES, KINDS
 from mrc.schema.fields import class_meaning
 from mrc.schema.outline import ITEM, NAME, Field, outline
+from mrc.schema.repository import OwnMetric
 
 _SHORT = {"RolloutPolicy": "policy", "ModelVersion": "version"}
 _WIDTH = 100
@@ -23,13 +25,18 @@ class UnknownError(Exception):
     """Nothing has this name, or several fields have; the message says what to write."""
 
 
-def explain(name: str) -> str:
-    """The text about a code (MRC205), a metric (latency_p99), a kind (RolloutPolicy) or a field (policy.guardrails)."""
+def explain(name: str, declared: Mapping[str, OwnMetric] | None = None) -> str:
+    """The text about a code (MRC205), a metric (latency_p99), a kind (RolloutPolicy) or a field (policy.guardrails).
+
+    `declared` are the metrics that a repository has of its own.
+    """
     rule = next((rule for rule in RULES if rule.code == name.upper()), None)
     if rule is not None:
         return _rule(rule)
     if any(metric.name == name.lower() for metric in METRICS):
         return _metric(name.lower())
+    if declared and name in declared:
+        return _own_metric(name, declared[name])
     kind = next((kind for kind in KINDS if name.lower() in (kind.lower(), _SHORT.get(kind))), None)
     if kind is not None:
         return _kind(kind)
@@ -60,6 +67,16 @@ def _metric(name: str) -> str:
             ]
             parts.append(f"{_wrapped(metric.title[0].upper() + metric.title[1:])}.\n\n{_table(lines)}")
     return f"{name}, a metric of the catalogue\n\n" + "\n".join(parts)
+
+
+def _own_metric(name: str, written: OwnMetric) -> str:
+    lines = [("unit", written.unit), ("worse", f"when {written.worse}")]
+    queries = "".join(
+        f"\n{key}:\n{textwrap.indent(text.strip(), '  ')}\n"
+        for key, text in (("value", written.value), ("samples", written.samples))
+    )
+    title = _wrapped(written.title[0].upper() + written.title[1:])
+    return f"{name}, a metric that mrc.yaml declares\n\n{title}.\n\n{_table(lines)}{queries}"
 
 
 def _kind(kind: str) -> str:

@@ -4,7 +4,7 @@ The verdict is 1 where the version is worse, 0 where it is fine, and absent wher
 analysis, the alerts and the generated tests all read this one series.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from mrc import labels
@@ -217,8 +217,7 @@ def _value(guardrail: Guardrail, watched: Watched) -> str:
 
 
 def _measured(metric: Metric, window: Duration, watched: Watched) -> str:
-    scope = watched.scope
-    return metric.measure.value(metric.source, Scope(scope.model, scope.namespace, scope.entrypoints, window))
+    return metric.measure.value(metric.source, replace(watched.scope, window=window))
 
 
 def _samples(guardrail: Guardrail, watched: Watched) -> str:
@@ -235,8 +234,7 @@ def _of_model(aggregate: str, expression: str, watched: Watched) -> str:
 
 
 def _scope(guardrail: Guardrail, watched: Watched) -> Scope:
-    scope = watched.scope
-    return Scope(scope.model, scope.namespace, scope.entrypoints, guardrail.window)
+    return replace(watched.scope, window=guardrail.window)
 
 
 def _indented(text: str) -> str:

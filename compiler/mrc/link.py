@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Literal
 
-from mrc import catalogue, modelconfig, promql, runtime
+from mrc import catalogue, expression, modelconfig, promql, runtime
 from mrc.catalogue import Scope
 from mrc.diagnostics import Diagnostic, error
 from mrc.guardrail import (
@@ -23,6 +23,7 @@ from mrc.guardrail import (
     burn_rate,
 )
 from mrc.load import Model, Objects
+from mrc.metrics import BAD_PROMQL, NO_LABEL, declared
 from mrc.read import Document, Path
 from mrc.schema import Environment, Hold, ModelVersion, RolloutPolicy, Verdict, policy
 from mrc.schema.units import Threshold
@@ -45,7 +46,7 @@ NO_POLICY = error(
 NO_METRIC = error(
     "MRC204", "a metric that this environment does not have",
     reason="A guardrail on a series that nobody records can never fire.",
-    hint="use a metric that the router or the runtime has, or write promql with samples",
+    hint="use a metric that the router or the runtime has, declare one in mrc.yaml, or write promql with samples",
 )  # fmt: skip
 WRONG_UNIT = error(
     "MRC205", "a limit in the wrong unit",
@@ -62,12 +63,6 @@ BAD_CONFIG = error(
     reason="Triton says so at load time only, in its log, on a pod that then never becomes ready.",
     hint="correct the config; it is Triton's own ModelConfig in its JSON form",
     source="https://github.com/triton-inference-server/common/blob/main/protobuf/model_config.proto",
-)  # fmt: skip
-BAD_PROMQL = error(
-    "MRC208", "an expression that is not PromQL",
-    reason="Prometheus would refuse the whole rule file, and every guardrail in it.",
-    hint="try it in Prometheus; it must yield one value by model and version",
-    source="https://prometheus.io/docs/prometheus/latest/querying/basics/",
 )  # fmt: skip
 NEVER_WORSE = error(
     "MRC209", "a limit that no value can pass",
@@ -88,7 +83,6 @@ RULES = (
     WRONG_UNIT,
     WRONG_SIDE,
     BAD_CONFIG,
-    BAD_PROMQL,
     NEVER_WORSE,
     BAD_SERVER,
 )
@@ -147,7 +141,7 @@ class Release:
         """What the guardrails are evaluated on."""
         names = tuple(sorted({version.entrypoint for version in self.retained}))
         window = TIERS["short"].window
-        scope = Scope(self.model, self.environment.spec.namespace, names, window)
+        scope = Scope(self.model, self.environment.spec.namespace, names, window, self.environment_name)
         fallback = self.fallback.number if self.fallback else None
         return Watched(scope, self.environment_name, self.version.number, fallback)
 
@@ -182,6 +176,7 @@ def link(objects: Objects) -> tuple[Fleet, list[Diagnostic]]:
     """Resolve every reference; a release with a broken one is left out, and said."""
     found: list[Diagnostic] = []
     models: dict[str, LinkedModel] = {}
+    own = declared(objects, found)
     for name in sorted(objects.models):
         model = objects.models[name]
         versions = _versions(model, found)
@@ -194,7 +189,7 @@ def link(objects: Objects) -> tuple[Fleet, list[Diagnostic]]:
         releases = [
             release
             for environment in sorted(rollout_policy.spec.environments)
-            if (release := _release(objects, model, versions, environment, found)) is not None
+            if (release := _release(objects, model, versions, environment, own, found)) is not None
         ]
         models[name] = LinkedModel(name, document, rollout_policy, versions, model.verdicts, tuple(releases))
     return Fleet(objects.environments, models), _unique(found)
@@ -250,7 +245,12 @@ def _triton(document: Document, version: ModelVersion, found: list[Diagnostic]) 
 
 
 def _release(
-    objects: Objects, model: Model, versions: dict[int, Version], name: str, found: list[Diagnostic]
+    objects: Objects,
+    model: Model,
+    versions: dict[int, Version],
+    name: str,
+    own_metrics: dict[str, catalogue.Metric],
+    found: list[Diagnostic],
 ) -> Release | None:
     assert model.policy is not None
     document, rollout_policy = model.policy
@@ -275,7 +275,7 @@ def _release(
     if served is None:
         return None
     environment_document, environment = objects.environments[name]
-    metrics = catalogue.available(environment.spec.router.kind, served.object.spec.runtime)
+    metrics = own_metrics | catalogue.available(environment.spec.router.kind, served.object.spec.runtime)
     measured = f"{name} (router {environment.spec.router.kind}, runtime {served.object.spec.runtime})"
     guardrails = [
         _guardrail(document, guardrail_name, guardrail, metrics, measured, found)
@@ -328,10 +328,17 @@ def _reference(
 
 
 def _syntax(document: Document, name: str, guardrail: policy.Guardrail, found: list[Diagnostic]) -> None:
-    for key, expression in (("promql", guardrail.promql), ("samples", guardrail.samples)):
-        if expression is not None and (problem := promql.problem(expression)) is not None:
-            path = ("spec", "guardrails", name, key)
+    for key, written in (("promql", guardrail.promql), ("samples", guardrail.samples)):
+        path = ("spec", "guardrails", name, key)
+        if written is None:
+            continue
+        if (problem := promql.problem(written)) is not None:
             found.append(document.report(BAD_PROMQL, path, f"{key} does not parse: {problem}"))
+            continue
+        lost = [label for label in ("model", "version") if expression.loses(written, label)]
+        if lost:
+            message = f"{name}: no series of {key} has the label {' or '.join(lost)}"
+            found.append(document.report(NO_LABEL, path, message))
 
 
 def _guardrail(
@@ -379,8 +386,10 @@ def _no_metric(
         message = f"{name} is not measured in {where}; {', '.join(others)} would"
     else:
         close = catalogue.closest(name, metrics)
-        message = f"the catalogue has no metric {name!r}" + (f"; did you mean {close}?" if close else "")
-    hint = f"measured there: {', '.join(sorted(metrics))}; or write promql with samples"
+        message = f"neither the catalogue nor mrc.yaml has a metric {name!r}" + (
+            f"; did you mean {close}?" if close else ""
+        )
+    hint = f"measured there: {', '.join(sorted(metrics))}; or declare one in mrc.yaml, or write promql with samples"
     return document.report(NO_METRIC, (*path, "metric"), message, hint)
 
 
@@ -431,7 +440,7 @@ def _comparison(
         message = f"{key}: {threshold} on a share: no value can be {'above' if key == 'max' else 'below'} it"
         found.append(document.report(NEVER_WORSE, (*path, key), message))
         return None
-    if metric is not None and key == "min" and limit <= 0:
+    if metric is not None and key == "min" and limit <= 0 and unit != "number":
         found.append(document.report(NEVER_WORSE, (*path, key), f"min: {threshold}: {metric.name} is never below 0"))
         return None
     return Bound(limit, worse)

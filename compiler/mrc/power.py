@@ -11,6 +11,7 @@ from decimal import Decimal
 from functools import cached_property
 
 from mrc.catalogue.metric import FailureRatio, Quantile, Ratio
+from mrc.catalogue.own import Own
 from mrc.chance import alarms, detectable, detectable_against, false_alarm, tolerated
 from mrc.coverage import Cell, cover
 from mrc.guardrail import Bound, Guardrail, WorseThanStable
@@ -100,7 +101,9 @@ def bad_share(release: Release, guardrail: Guardrail) -> Decimal | None:
     comparison = guardrail.comparison
     if isinstance(measure, Quantile) and isinstance(comparison, Bound | WorseThanStable):
         return 1 - measure.quantile if comparison.worse == "higher" else measure.quantile
-    proportion = isinstance(measure, Ratio | FailureRatio) or (measure is None and guardrail.unit == "ratio")
+    proportion = isinstance(measure, Ratio | FailureRatio) or (
+        (measure is None or isinstance(measure, Own)) and guardrail.unit == "ratio"
+    )
     if not proportion:
         return None
     if isinstance(comparison, Bound):

@@ -1,11 +1,7 @@
 """Every rule that mrc knows, for `mrc explain` and the reference."""
 
-from mrc import check, link, load, parse, read, revert, write
+from mrc import check, link, load, metrics, parse, read, revert, write
 from mrc.diagnostics import Rule
 
-RULES: tuple[Rule, ...] = tuple(
-    sorted(
-        (*read.RULES, *load.RULES, *parse.RULES, *link.RULES, *check.RULES, *revert.RULES, *write.RULES),
-        key=lambda rule: rule.code,
-    )
-)
+_STEPS = (read, load, parse, metrics, link, check, revert, write)
+RULES: tuple[Rule, ...] = tuple(sorted((rule for step in _STEPS for rule in step.RULES), key=lambda rule: rule.code))

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mrc.catalogue.own import Own
 from mrc.guardrail import Bound, Guardrail, WorseThanStable, limit_in_words
 from mrc.link import Release
 from mrc.read import Document, Path
@@ -204,6 +205,8 @@ def _guardrails(before: Release, after: Release) -> Iterator[Difference]:
         if _what(was) != _what(now):
             key = next((key for key in ("max", "min", "worseThanStable") if key in written.get(name, {})), "metric")
             yield Difference(place, _limit(was), _limit(now), _limits(was, now), (*path, key))
+        if _what(was)[0] == _what(now)[0] and _expressions(was) != _expressions(now):
+            yield Difference(f"{place} expression", _expressions(was), _expressions(now), "other", (*path, "metric"))
         for key, left, right, way in (
             ("window", str(was.window), str(now.window), _less(was.window, now.window)),
             ("minSamples", str(was.min_samples), str(now.min_samples), _less(was.min_samples, now.min_samples)),
@@ -220,7 +223,15 @@ def _guardrails(before: Release, after: Release) -> Iterator[Difference]:
                 yield Difference(f"{place} {key}", left, right, way, (*path, key))
 
 
-def _what(guardrail: Guardrail) -> object:
+def _expressions(guardrail: Guardrail) -> str | None:
+    """What mrc.yaml says of a metric of its own."""
+    measure = guardrail.metric.measure if guardrail.metric is not None else None
+    if not isinstance(measure, Own):
+        return None
+    return " ".join(f"{measure.written.value} of {measure.written.samples} samples in {measure.written.unit}".split())
+
+
+def _what(guardrail: Guardrail) -> tuple[object, ...]:
     name = guardrail.metric.name if guardrail.metric is not None else None
     return name, guardrail.promql, guardrail.samples_promql, guardrail.comparison
 

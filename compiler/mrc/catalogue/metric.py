@@ -12,12 +12,13 @@ from mrc.schema.units import Duration
 
 @dataclass(frozen=True)
 class Scope:
-    """What a query is about: one model in one namespace, over one window."""
+    """What a query is about: one model in one namespace of one environment, over one window."""
 
     model: str
     namespace: str
     entrypoints: tuple[str, ...]
     window: Duration
+    environment: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Metric:
 
     name: str
     source: Source
-    unit: Literal["ratio", "seconds", "per second", "count"]
+    unit: Literal["ratio", "seconds", "bytes", "per second", "count", "number"]
     worse: Literal["higher", "lower"] | None
     title: str
     measure: Measure

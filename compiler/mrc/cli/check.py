@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from mrc.cli.common import counted, directory_option, format_option, pinned_base, show_all, work_tree
+from mrc.cli.common import counted, directory_option, format_option, many, pinned_base, show_all, work_tree
 from mrc.compile import analyse
 from mrc.diagnostics import has_errors
 from mrc.load import incidents
@@ -28,7 +28,7 @@ def check(base: str | None, now: str | None, form: str, directory: Path) -> int:
     found = sorted({*compiled.diagnostics, *incidents(tree)})
     show_all(found, tree, form)
     said = counted(found) or "no problems"
-    click.echo(f"{len(compiled.fleet.releases)} releases, {said}{note}", err=True)
+    click.echo(f"{many(len(compiled.fleet.releases), 'release')}, {said}{note}", err=True)
     return 1 if has_errors(found) else 0
 
 

@@ -78,8 +78,13 @@ def counted(found: list[Diagnostic]) -> str:
     for severity in Severity:
         number = sum(item.severity is severity for item in found)
         if number:
-            parts.append(f"{number} {severity}{'s' if number > 1 else ''}")
+            parts.append(many(number, str(severity)))
     return ", ".join(parts)
+
+
+def many(number: int, what: str) -> str:
+    """`1 release`, `2 releases`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def pinned_base(tree: Tree) -> str:

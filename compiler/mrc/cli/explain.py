@@ -1,5 +1,7 @@
 """mrc explain"""
 
+from pathlib import Path
+
 import click
 
 
@@ -8,12 +10,17 @@ import click
 def explain(name: str) -> int:
     """Say what NAME means: a code, a field of a document, a metric, or a kind.
 
-    For example: MRC205, policy.environments.canary, latency_p99, RolloutPolicy.
+    For example: MRC205, policy.environments.canary, latency_p99, RolloutPolicy. A metric may be one that mrc.yaml
+    of this folder declares.
     """
     from mrc import explain as explaining
+    from mrc.load import load
+    from mrc.tree import WorkTree
 
     try:
-        click.echo(explaining.explain(name), nl=False)
+        repository = load(WorkTree(Path()), [])[0].repository
+        declared = repository[1].spec.metrics if repository is not None else {}
+        click.echo(explaining.explain(name, declared), nl=False)
     except explaining.UnknownError as problem:
         raise click.ClickException(str(problem)) from None
     return 0

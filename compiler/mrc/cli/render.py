@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mrc.build import build
-from mrc.cli.common import Progress, counted, directory_option, format_option, show_all, work_tree
+from mrc.cli.common import Progress, counted, directory_option, format_option, many, show_all, work_tree
 from mrc.diagnostics import has_errors
 from mrc.tree import NAME
 
@@ -40,7 +40,8 @@ def render(models: tuple[str, ...], environments: tuple[str, ...], only_check: b
         click.echo(f"{counted(found)}; nothing was written", err=True)
         return 1
     warned = f", {counted(found)}" if found else ""
-    click.echo(f"{built.releases} releases, {built.files} files, {built.changed} folders changed{warned}", err=True)
+    parts = many(built.releases, "release"), many(built.files, "file"), many(built.changed, "folder")
+    click.echo(f"{', '.join(parts)} changed{warned}", err=True)
     return 0
 
 

@@ -1,16 +1,18 @@
 """The promtool test beside the rules: each guardrail fires on a bad series, is silent on a good one, undecided on none.
 
-A catalogue metric is fed by the raw series of its source; a team's own PromQL by the recorded value and samples.
+A catalogue metric is fed by the raw series of its source; a team's own PromQL, and a metric of the repository's own,
+by the recorded value and samples.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from mrc import labels
 from mrc.artifact import Artifact
 from mrc.catalogue import rollouts
-from mrc.catalogue.metric import TEST_INTERVAL_SECONDS, Scope, TestSeries
+from mrc.catalogue.metric import TEST_INTERVAL_SECONDS, TestSeries
+from mrc.catalogue.own import Own
 from mrc.guardrail import SAMPLES, VALUE, VERDICT, Absence, Bound, Guardrail, WorseThanStable, identity
 from mrc.link import Release
 from mrc.promql import number, selector, series
@@ -175,12 +177,14 @@ def _stable_value(comparison: WorseThanStable, guardrail: Guardrail) -> Decimal:
 
 def _inputs(release: Release, guardrail: Guardrail, run: _Run, version: int, value: Decimal) -> list[dict[str, str]]:
     watched = release.watched
-    if guardrail.metric is None:
+    if guardrail.metric is None or isinstance(guardrail.metric.measure, Own):
         named = identity(watched, guardrail, version)
         recorded = [(VALUE, value), (SAMPLES, Decimal(2 * guardrail.min_samples))]
+        if isinstance(guardrail.comparison, Absence):  # there the value follows from the samples
+            del recorded[0]
         found = [TestSeries(series(name, named), level=level) for name, level in recorded]
     else:
-        scope = Scope(watched.scope.model, watched.scope.namespace, watched.scope.entrypoints, guardrail.window)
+        scope = replace(watched.scope, window=guardrail.window)
         step = Decimal(-(-2 * guardrail.min_samples // run.intervals) + 1)
         metric = guardrail.metric
         found = metric.measure.test(metric.source, scope, str(version), value, step, run.intervals)
