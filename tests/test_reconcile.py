@@ -58,7 +58,12 @@ def test_the_incident_is_closed_when_the_target_serves(tmp_path: Path) -> None:
     assert world.team.log()[0] == "Close the incident of sentiment in production: recovered"
     (path,) = world.team.files("incidents")
     record = world.team.show(path)
-    for line in ('synced: "2026-11-20T09:00:05Z"', 'routed: "2026-11-20T09:00:10Z"', "state: recovered"):
+    for line in (
+        'pushed: "2026-11-20T09:00:00Z"',
+        'synced: "2026-11-20T09:00:05Z"',
+        'routed: "2026-11-20T09:00:10Z"',
+        "state: recovered",
+    ):
         assert line in record, record
 
 

@@ -364,7 +364,7 @@ class Reconciler:
         if pushed.state != "done":
             self.telemetry.log(f"the push was {pushed.state}", level="error", incidents=ids, said=pushed.text)
             if pushed.state == "refused":
-                models = {one.metadata.model for one in change.incidents}
+                models = {one.metadata.model for one in (*change.incidents, *later)}
                 self._pages.refused(self.environment, pushed.text, models, self.clock())
                 self._pages.send(self.monitoring, self.clock())
             raise GitError(1, f"the push was {pushed.state}: {pushed.text}")
