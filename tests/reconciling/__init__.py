@@ -14,17 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from conftest import mrc
+from mrc.reconcile.forges import forge
 from mrc.reconcile.git import Git
 from mrc.reconcile.ledger import Identity, Ledger
 from mrc.reconcile.monitoring import MonitoringError
+from mrc.reconcile.proposals import Proposals
 from mrc.reconcile.reconciler import Reconciler, Seen
 from mrc.reconcile.signals import aborted, running
 from mrc.reconcile.telemetry import Telemetry
+from mrc.schema.reconcile import Reconcile
 
 TOP = Path(__file__).parents[2]
 BEGIN = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 ENVIRONMENT = "production"
 MODEL = "sentiment"
+TOKEN = "s3cret-token"
 PERSON = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER")
           for what, value in (("NAME", "A Person"), ("EMAIL", "person@example.com"))}  # fmt: skip
 
@@ -220,7 +224,13 @@ def begin(
     """A started reconciler of the production of a team."""
     clock, monitored, log = clock or Clock(), monitored or Monitored(), io.StringIO()
     ledger = Ledger(Git(folder), str(made.remote), "main", Identity(email="mrc@example.com"))
-    found = Reconciler(ledger, ENVIRONMENT, monitored, Telemetry(log), clock, **more)
+    telemetry = Telemetry(log)
+
+    def proposing(settings: Reconcile) -> Proposals:
+        assert settings.forge is not None
+        return Proposals(ledger, forge(settings.forge, "main", lambda: TOKEN), ENVIRONMENT, telemetry)
+
+    found = Reconciler(ledger, ENVIRONMENT, monitored, telemetry, clock, proposing=proposing, **more)
     found.start()
     return World(made, found, monitored, clock, log)
 

@@ -51,7 +51,7 @@ def _place(context: click.Context, option: click.Parameter, value: str | None) -
 @click.option("--every", default=2.0, show_default=True, help="How often alerts are asked for, in seconds.")
 @click.option(
     "--token-file", type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="A file with the token for an https:// repository.",
+    help="A file with the token for an https:// repository, and for the pull requests of its forge.",
 )  # fmt: skip
 @click.option(
     "--signing-key", type=click.Path(path_type=Path, dir_okay=False, exists=True),
@@ -78,8 +78,10 @@ def reconcile(
     What it may do stands in environments/<environment>.yaml, under reconcile.
     """
     from mrc.reconcile.cluster import Api
+    from mrc.reconcile.credentials import CredentialsError, askpass, from_file
+    from mrc.reconcile.forges import ForgeError
     from mrc.reconcile.git import Git, GitError
-    from mrc.reconcile.ledger import Identity, Ledger, askpass
+    from mrc.reconcile.ledger import Identity, Ledger
     from mrc.reconcile.reconciler import RefusedError
     from mrc.reconcile.service import Service
     from mrc.reconcile.telemetry import Telemetry, serve
@@ -94,13 +96,15 @@ def reconcile(
         signal.signal(number, end)
     telemetry = Telemetry()
     with tempfile.TemporaryDirectory(prefix="mrc-reconcile-") as scratch:
-        credentials = askpass(Path(scratch), token_file) if token_file is not None else {}
+        token = from_file(token_file) if token_file is not None else None
+        credentials = askpass(Path(scratch), token) if token is not None else dict
         git = Git((folder or Path(scratch)) / "repository.git", credentials)
         ledger = Ledger(git, url, branch, Identity(name, email, signing_key))
         api = Api(kubeconfig)
         service = Service(
-            ledger, environment, api, telemetry, lambda: datetime.now(UTC), every, argocd_token_file, hook_secrets
-        )
+            ledger, environment, api, telemetry, lambda: datetime.now(UTC), every, argocd_token_file, hook_secrets,
+            token,
+        )  # fmt: skip
         host, _, port = listen.rpartition(":")
         server = serve((host, int(port)), telemetry, lambda: service.problem(time.monotonic()))
         try:
@@ -109,7 +113,7 @@ def reconcile(
                 if acts:
                     telemetry.set("mrc_reconciler_acting", 1)
                     service.run(stop)
-        except (GitError, RefusedError) as problem:
+        except (GitError, RefusedError, ForgeError, CredentialsError) as problem:
             telemetry.log("the reconciler cannot work", level="error", error=str(problem))
             return 1
         finally:

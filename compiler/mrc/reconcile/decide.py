@@ -101,9 +101,14 @@ def _one(failure: Failure, state: State, now: datetime, mass: Gate) -> Decision:
 
 
 def _known(failure: Failure, model: ModelState, now: datetime) -> Gate | None:
+    if failure.incident in model.declined:
+        return Gate("once", False, f"a person closed the pull request of incident {failure.incident}")
     for incident in model.incidents:
         if incident.metadata.id == failure.incident:
             return Gate("once", False, f"it is incident {failure.incident}, which git has")
+        if incident.metadata.id in model.asked and int(incident.spec.cause.version) == failure.version:
+            saw = f"the pull request of {incident.metadata.id} is about version {failure.version} already"
+            return Gate("once", False, saw)
         paged = incident.spec.action == "page" and int(incident.spec.cause.version) == failure.version
         if failure.kind == "alert" and paged and now - incident.spec.times.decided < QUIET:
             return Gate("once", False, f"people were paged for version {failure.version} by {incident.metadata.id}")

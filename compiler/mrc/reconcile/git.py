@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -30,12 +30,12 @@ class GitError(Exception):
 
 
 class Git:
-    """Commands in one bare repository. `credentials` are variables of the environment that git needs for the remote."""
+    """Commands in one bare repository. `credentials` gives variables of the environment that the remote needs."""
 
-    def __init__(self, folder: Path, credentials: Mapping[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, credentials: Callable[[], Mapping[str, str]] = dict) -> None:
         import git
 
-        self.folder = folder
+        self.folder, self._credentials = folder, credentials
         folder.mkdir(parents=True, exist_ok=True)
         self._environment = {
             "GIT_ALLOW_PROTOCOL": "file:https:http:ssh",
@@ -45,7 +45,6 @@ class Git:
             "GIT_SSH_COMMAND": f"ssh {_SSH}",
             "GIT_DIR": str(folder),
             "LC_ALL": "C",
-            **(credentials or {}),
         }
         if not (folder / "HEAD").exists():
             git.Git(folder).execute(["git", "init", "--quiet", "--bare"], env=self._environment)
@@ -76,11 +75,12 @@ class Git:
     ) -> tuple[int, str, str]:
         """Exit status, standard output and standard error. Raises GitError when it takes longer than `seconds`."""
         options = [part for item in (*_CONFIG, *config) for part in ("-c", item)]
+        remote = self._credentials() if arguments[0] in ("fetch", "push") else {}
         running: Any = self.repo.git.execute(
             ["git", *options, *arguments],
             istream=stdin,
             as_process=True,
-            env={**self._environment, **(env or {})},
+            env={**self._environment, **remote, **(env or {})},
             start_new_session=True,
         )
         process: subprocess.Popen[bytes] = running.proc

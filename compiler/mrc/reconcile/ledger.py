@@ -3,7 +3,6 @@
 A crash at any instant leaves objects that nothing names; the next run fetches, and decides again.
 """
 
-import os
 import re
 import tempfile
 from collections.abc import Mapping
@@ -45,14 +44,26 @@ class Ledger:
         self.git, self.url, self.branch, self.identity = git, url, branch, identity
         self._seconds = seconds
 
-    def fetch(self) -> str:
-        """The commit at the tip of the branch. Raises GitError."""
+    def fetch(self, beside: str = "") -> str:
+        """The commit at the tip of the branch; with the branches below the folder `beside`. Raises GitError."""
         own = f"refs/remotes/origin/{self.branch}"
         self.git.run(
             "fetch", "--quiet", "--no-tags", "--depth=1", "--no-write-fetch-head", "--no-recurse-submodules", "--force",
-            "--", self.url, f"refs/heads/{self.branch}:{own}", seconds=self._seconds,
+            *(["--prune"] if beside else []), "--", self.url, f"refs/heads/{self.branch}:{own}",
+            *([f"refs/heads/{beside}/*:refs/remotes/origin/{beside}/*"] if beside else []), seconds=self._seconds,
         )  # fmt: skip
         return self.git.run("rev-parse", "--verify", "--end-of-options", f"{own}^{{commit}}").strip()
+
+    def branches(self, beside: str) -> dict[str, str]:
+        """The branches below a folder and their commits, as they were fetched."""
+        form = "--format=%(refname:lstrip=3) %(objectname)"
+        lines = self.git.run("for-each-ref", form, f"refs/remotes/origin/{beside}/").splitlines()
+        return {name: commit for name, _, commit in (line.partition(" ") for line in lines)}
+
+    def parent(self, commit: str) -> str:
+        """The commit that another one was made on; its own objects need not be here."""
+        text = self.git.run("cat-file", "commit", commit)
+        return next(line.removeprefix("parent ") for line in text.splitlines() if line.startswith("parent "))
 
     def tree(self, commit: str) -> GitTree:
         """The files of a commit."""
@@ -105,17 +116,24 @@ class Ledger:
         with text.open("rb") as said:
             return self.git.run("commit-tree", tree, "-p", parent, *sign, env=own, stdin=said, config=config).strip()
 
-    def push(self, commit: str, branch: str | None = None, *, dry: bool = False) -> Pushed:
-        """Put the commit on the branch, if the branch is still where its parent is."""
-        refspec = f"{commit}:refs/heads/{branch or self.branch}"
+    def push(
+        self, commit: str, branch: str | None = None, *, dry: bool = False, over: str | None = None
+    ) -> Pushed:  # fmt: skip
+        """Put the commit on the branch, if the branch is still where its parent is.
+
+        `over` is where the branch must be instead, "" where there must be none; an empty `commit` removes it.
+        """
+        ref = f"refs/heads/{branch or self.branch}"
+        refspec = f"{commit}:{ref}"
         options = ["--porcelain", "--no-verify", *(["--dry-run"] if dry else [])]
+        options += [f"--force-with-lease={ref}:{over}"] if over is not None else []
         try:
             _, out, error = self.git.told("push", *options, "--", self.url, refspec, seconds=self._seconds)
         except GitError as problem:
             return Pushed("unreachable", str(problem))
         for line in out.splitlines():
             flag, _, rest = line.partition("\t")
-            if flag in (" ", "=", "*", "+"):
+            if flag in (" ", "=", "*", "+", "-"):
                 return Pushed("done", rest)
             if flag == "!":
                 raced = any(words in rest or words in error for words in _RACES)
@@ -131,11 +149,3 @@ def _said(status: str, error: str) -> str:
     told = [line.removeprefix("remote:").strip() for line in error.splitlines() if line.startswith("remote:")]
     told = told or [line.strip() for line in error.splitlines() if line.startswith(("fatal:", "error:"))]
     return "; ".join(part for part in (status.partition("\t")[2], *told) if part)[:500]
-
-
-def askpass(folder: Path, token: Path) -> dict[str, str]:
-    """Variables by which git reads an HTTPS token from a file when it is asked: it is in no argument and no log."""
-    script = folder / "askpass"
-    script.write_text('#!/bin/sh\ncase "$1" in Username*) echo mrc;; *) cat "$MRC_TOKEN_FILE";; esac\n')
-    script.chmod(0o700)
-    return {"GIT_ASKPASS": str(script), "MRC_TOKEN_FILE": os.fspath(token)}

@@ -20,6 +20,7 @@ from mrc.reconcile.message import message
 from mrc.reconcile.monitoring import PAGED_FOR, MonitoringError
 from mrc.reconcile.pages import Pages
 from mrc.reconcile.pins import pinned_again, said, slipped
+from mrc.reconcile.proposals import Proposals, Step
 from mrc.reconcile.records import emit
 from mrc.reconcile.recovery import Progress, affected, progress, resumed
 from mrc.reconcile.state import ModelState, State
@@ -70,9 +71,12 @@ class Reconciler:
         clock: Callable[[], datetime],
         pushed: Callable[[str], object] = lambda commit: None,
         hook: Callable[[Call], Told | None] = lambda call: None,
+        proposing: Callable[[Reconcile], Proposals] | None = None,
     ) -> None:
         self.ledger, self.environment, self.monitoring = ledger, environment, monitoring
         self.telemetry, self.clock, self.pushed, self.hook = telemetry, clock, pushed, hook
+        self._proposing = proposing
+        self._proposals: Proposals | None = None  # in the mode pullRequest alone
         self._open: dict[str, Progress] = {}
         self._ended: set[str] = set()
         self._detected: dict[str, datetime] = {}
@@ -89,12 +93,18 @@ class Reconciler:
         """Fetch, and take up what was begun. Raises GitError, RefusedError."""
         tree = self._fetch()
         environment = self._environment(tree)
+        if self._mode(environment.spec.reconcile) == "pullRequest":
+            self._tree = None  # once more, with the branches
+            self._open.clear()
+            tree = self._fetch()
         self._pages.add(self._records(tree, self.clock() - PAGED_FOR))
         return environment
 
     def _fetch(self) -> GitTree:
-        commit = self.ledger.fetch()
+        commit = self.ledger.fetch(self._proposals.folder if self._proposals is not None else "")
         self._fetched = time.monotonic()
+        if self._proposals is not None:
+            self._proposals.read()
         if self._tree is None or self._tree.commit != commit:
             self._tree = self.ledger.tree(commit)
             self._take_up(self._tree)
@@ -117,6 +127,16 @@ class Reconciler:
         self._held = any(hold.spec.cleared is None for hold in here)
         return objects
 
+    def _mode(self, settings: Reconcile) -> str:
+        """How changes are written now, with what that needs."""
+        if settings.mode != "pullRequest":
+            self._proposals = None
+        elif self._proposals is None:
+            if self._proposing is None:
+                raise RefusedError("nobody can be asked for pull requests here")
+            self._proposals = self._proposing(settings)
+        return settings.mode
+
     def _take_up(self, tree: GitTree) -> None:
         """Every incident of the tree that has no outcome yet."""
         there = set()
@@ -132,13 +152,17 @@ class Reconciler:
                 self._open.pop(path, None)
             elif path not in self._open or self._open[path].incident != found:
                 self._open[path] = resumed(found)
+                if self._proposals is not None and found.spec.affected is None:
+                    self._open[path] = replace(self._open[path], pushed=self.clock())  # it is merged
+                    self.pushed(tree.commit)
         for path in [path for path in self._open if path not in there]:
             del self._open[path]  # somebody removed the record: there is nothing left to end
 
     def _records(self, tree: GitTree, since: datetime) -> list[Incident]:
         paths = tree.files(f"incidents/{self.environment}")
         recent = [path for path in paths if (at := begun(path)) is not None and at >= since - timedelta(hours=1)]
-        return [found for path in recent if (found := incident(tree, path)) is not None]
+        found = [found for path in recent if (found := incident(tree, path)) is not None]
+        return found + (self._proposals.waiting() if self._proposals is not None else [])
 
     # What is done.
 
@@ -151,7 +175,8 @@ class Reconciler:
             self._detected.setdefault(failure.cause, now)
         due = [one for one in seen.failures if self._quiet.get(one.cause, 0) <= tick]
         ended = self._progress(seen) if self._open else []
-        stale = (self._open or self._held) and tick - self._fetched > RECHECK_SECONDS
+        asking = self._proposals is not None and self._proposals.open()
+        stale = (self._open or self._held or asking) and tick - self._fetched > RECHECK_SECONDS
         if not due and not ended and not stale:
             return
         self._converge(due, seen)
@@ -172,8 +197,13 @@ class Reconciler:
             shared = self._shared(tree)
             environment = shared.environments[self.environment][1]
             now = self.clock()
+            had = self._proposals
+            if self._mode(environment.spec.reconcile) == "pullRequest" and had is None:
+                continue  # with the branches
             if self._held and not self._hold_again(tree, shared, now):
                 continue
+            if self._proposals is not None:
+                self._proposals.tend(tree)
             ended = self._progress(seen)
             decisions = self._decide(tree, environment, due, seen, now)
             for decision in decisions:
@@ -185,7 +215,8 @@ class Reconciler:
             if environment.spec.reconcile.mode == "observe":
                 self._observe(wanted)
                 return
-            if self._write(tree, wanted, ended, now):
+            write = self._write if self._proposals is None else self._propose
+            if write(tree, wanted, ended, now):
                 return
         self.telemetry.log("the branch moves faster than it can be written to", level="error", tries=RACES)
 
@@ -216,6 +247,8 @@ class Reconciler:
         found = survey(tree, self.environment, {failure.model for failure in due})
         if found is None:
             raise RefusedError(f"environments/{self.environment}.yaml cannot be read")
+        if self._proposals is not None:
+            found = self._proposals.counted(found)
         decisions = decide(due, self._state(tree, found, due, seen, now), now)
         for decision in decisions:
             if decision.action != "nothing" or decision.failure.cause not in self._quiet:
@@ -316,7 +349,12 @@ class Reconciler:
             if after.outcome is None and after.routed is not None and wanted and state is not None:
                 after = replace(after, affected=before.incident.spec.affected or affected(after, state.guardrails))
             self._open[path] = after
-        return [one for one in self._open.values() if one.changed]
+        return [one for one in self._open.values() if one.changed and not self._asked(one)]
+
+    def _asked(self, one: Progress) -> bool:
+        """Whether a pull request asks for how it went on."""
+        step: Step = "close" if one.outcome is not None else "affected"
+        return self._proposals is not None and self._proposals.asked(step, one.incident)
 
     @staticmethod
     def _hooks(found: Incident, state: ModelState | None) -> Hooks:
@@ -372,6 +410,26 @@ class Reconciler:
         self.telemetry.set("mrc_reconciler_decided_to_pushed_seconds", took)
         self.telemetry.log("pushed", commit=commit, incidents=ids, seconds=round(took, 3))
         self._done(change, later, commit)
+        return True
+
+    def _propose(self, tree: GitTree, decisions: list[Decision], ended: list[Progress], now: datetime) -> bool:
+        """A pull request for each of it. False: somebody was faster, decide again."""
+        assert self._proposals is not None
+        for decision in decisions:
+            detected = self._detected.get(decision.failure.cause, now)
+            change = compose(tree, self.environment, [decision], detected, now)
+            (record,) = change.incidents
+            if not self._proposals.propose(tree, "rollback", record, change.edits, now):
+                return False
+            self._pages.add([record])
+        for one in ended:
+            change = Change()
+            (record,) = _go_on(change, [one])
+            step: Step = "close" if one.outcome is not None else "affected"
+            if not self._proposals.propose(tree, step, record, change.edits, now):
+                return False
+            self._pages.add([record])
+        self._pages.send(self.monitoring, now)
         return True
 
     def _done(self, change: Change, later: list[Incident], commit: str) -> None:

@@ -76,7 +76,8 @@ def progress(
     if healthy and not waiting:
         message = f"version {version} has all traffic, and no guardrail finds it worse"
         return replace(found, outcome=Outcome(state="recovered", at=_stamp(now), message=message))
-    if now - before.incident.spec.times.decided > timedelta(milliseconds=int(limit)):
+    # A pull request may have waited for a person: the time begins when git says it.
+    if now - (before.pushed or before.incident.spec.times.decided) > timedelta(milliseconds=int(limit)):
         message = f"not within {limit}: {_missing(found, version, verdicts, waiting)}"
         return replace(found, outcome=Outcome(state="escalated", at=_stamp(now), message=message))
     return found

@@ -8,16 +8,20 @@ from functools import partial
 from pathlib import Path
 
 from mrc.reconcile.cluster import Api, ClusterError, Rollouts
+from mrc.reconcile.credentials import CredentialsError, Token
 from mrc.reconcile.failure import Failure
+from mrc.reconcile.forges import ForgeError, forge
 from mrc.reconcile.git import GitError
 from mrc.reconcile.hooks import Caller
 from mrc.reconcile.ledger import Ledger
 from mrc.reconcile.monitoring import Monitoring, MonitoringError
+from mrc.reconcile.proposals import Proposals
 from mrc.reconcile.reconciler import Reconciler, RefusedError, Seen
 from mrc.reconcile.signals import Object, aborted, alerts, running
 from mrc.reconcile.sync import Syncer
 from mrc.reconcile.telemetry import Telemetry
 from mrc.schema import Environment
+from mrc.schema.reconcile import Reconcile
 
 PATIENCE_SECONDS = 120.0
 """How long the loop may take for one round before /healthz says that it is stuck."""
@@ -39,8 +43,10 @@ class Service:
         every: float,
         argocd_token: Path | None = None,
         hook_secrets: Path | None = None,
+        token: Token | None = None,
     ) -> None:
         self._argocd_token, self._hook_secrets = argocd_token, hook_secrets
+        self._token = token
         self._ledger, self._name, self._api = ledger, environment, api
         self._telemetry, self._clock, self._every = telemetry, clock, every
         self._beat: float | None = None
@@ -54,7 +60,7 @@ class Service:
         return f"the loop has not come round for {silent:.0f} s" if silent > PATIENCE_SECONDS else None
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop`. Raises GitError and RefusedError when it cannot even begin."""
+        """Until `stop`. Raises GitError, ForgeError, CredentialsError and RefusedError when it cannot even begin."""
         reconciler, environment = self._begin()
         spec = environment.spec
         monitoring = Monitoring(spec.prometheus.address, spec.reconcile.alertmanager)
@@ -78,10 +84,12 @@ class Service:
                     reconciler.step(self._look(rollouts, monitoring))
                     self._telemetry.set("mrc_reconciler_last_success_timestamp_seconds", self._clock().timestamp())
                     failures = 0
-                except (GitError, RefusedError) as fault:
+                except (GitError, RefusedError, ForgeError, CredentialsError) as fault:
                     failures += 1
-                    self._telemetry.count("mrc_reconciler_errors_total", what="git")
-                    self._telemetry.log("git could not be asked or written to", level="error", error=str(fault))
+                    what = "forge" if isinstance(fault, ForgeError) else "git"
+                    self._telemetry.count("mrc_reconciler_errors_total", what=what)
+                    said = "the forge" if what == "forge" else "git"
+                    self._telemetry.log(f"{said} could not be asked or written to", level="error", error=str(fault))
                     stop.wait(min(30, 2**failures / 4))
         finally:
             monitoring.close()
@@ -89,13 +97,24 @@ class Service:
     def _begin(self) -> tuple[Reconciler, Environment]:
         """The rights that will be needed are proved before anything fails."""
         unknown = Monitoring("http://127.0.0.1:9", None)
-        reconciler = Reconciler(self._ledger, self._name, unknown, self._telemetry, self._clock)
+        reconciler = Reconciler(
+            self._ledger, self._name, unknown, self._telemetry, self._clock, proposing=self._proposals
+        )
         environment = reconciler.start()
-        if environment.spec.reconcile.mode == "commit":
+        if environment.spec.reconcile.mode != "observe":
             asked = self._ledger.may_push()
             if asked.state != "done":
                 raise RefusedError(f"the remote would not let mrc push: {asked.text}")
         return reconciler, environment
+
+    def _proposals(self, settings: Reconcile) -> Proposals:
+        """Pull requests, once the forge says that they may be made. Raises RefusedError, ForgeError."""
+        assert settings.forge is not None
+        if self._token is None:
+            raise RefusedError("the mode pullRequest needs a token for the forge: --token-file")
+        asked = forge(settings.forge, self._ledger.branch, self._token)
+        asked.prove()
+        return Proposals(self._ledger, asked, self._name, self._telemetry)
 
     def _look(self, rollouts: Rollouts, monitoring: Monitoring) -> Seen:
         seen = Seen()

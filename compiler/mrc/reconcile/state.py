@@ -24,6 +24,8 @@ class ModelState:
     cleared: datetime | None = None  # when its last hold was
     guardrails: Mapping[str, Guardrail] = field(default_factory=dict)
     hooks: Hooks = field(default_factory=Hooks)
+    asked: frozenset[str] = frozenset()  # incidents that a pull request asks for; they are among `incidents`
+    declined: frozenset[str] = frozenset()  # incidents whose pull request a person closed
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,23 @@ LabelKey = Annotated[
 LabelValue = Annotated[str, *_text(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)?", "a Kubernetes label value", 63)]
 MetricName = Annotated[str, *_text(r"[a-z][a-z0-9_]*", "a metric's name of lower-case letters, digits and _", 80)]
 HttpUrl = Annotated[str, *_text(rf"https?://{_URL}", "an http or https address", 2048)]
+# Where a token is sent: by TLS, or to this machine.
+TokenUrl = Annotated[
+    str,
+    *_text(
+        r"(?:https://[A-Za-z0-9.-]+|http://(?:127\.0\.0\.1|localhost))(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]+)*",
+        "an https:// address of a host and a path, such as https://git.example.com/api/v1",
+        2048,
+    ),
+]
+RepositoryName = Annotated[
+    str,
+    *_text(
+        r"(?!.*(?:^|/)\.{1,2}(?:/|$))[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)+",
+        "a repository with its owner, such as example/models",
+        500,
+    ),
+]
 FilePath = Annotated[
     str,
     *_text(

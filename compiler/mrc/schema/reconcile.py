@@ -3,8 +3,9 @@
 from typing import Literal
 
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from mrc.schema.base import DnsLabel, DnsName, HttpUrl, Model, Name, exactly_one
+from mrc.schema.base import DnsLabel, DnsName, HttpUrl, Model, Name, RepositoryName, TokenUrl, exactly_one
 from mrc.schema.policy import PromQL
 from mrc.schema.units import Duration, Positive, Share
 
@@ -65,13 +66,89 @@ class Sync(Model):
         return self
 
 
+class GitHub(Model):
+    """A repository on GitHub, or on a GitHub Enterprise Server."""
+
+    repository: RepositoryName
+    """Its owner and name.
+
+    Example: example/models
+    """
+    api: TokenUrl = "https://api.github.com"
+    """The address of the API; of a GitHub Enterprise Server it ends with `/api/v3`.
+
+    Example: https://github.example.com/api/v3
+    """
+
+
+class GitLab(Model):
+    """A project on GitLab."""
+
+    project: RepositoryName
+    """Its path, with all its groups.
+
+    Example: example/serving/models
+    """
+    api: TokenUrl = "https://gitlab.com/api/v4"
+    """The address of the API.
+
+    Example: https://gitlab.example.com/api/v4
+    """
+
+
+class Gitea(Model):
+    """A repository on Gitea or Forgejo."""
+
+    repository: RepositoryName
+    """Its owner and name.
+
+    Example: example/models
+    """
+    api: TokenUrl
+    """The address of the API.
+
+    Example: https://git.example.com/api/v1
+    """
+
+
+class Forge(Model):
+    """Who has the pull requests of the repository that `mrc reconcile` pushes to."""
+
+    github: GitHub | None = None
+    """GitHub.
+
+    Example: {repository: example/models}
+    """
+    gitlab: GitLab | None = None
+    """GitLab.
+
+    Example: {project: example/serving/models}
+    """
+    gitea: Gitea | None = None
+    """Gitea or Forgejo.
+
+    Example: {repository: example/models, api: https://git.example.com/api/v1}
+    """
+
+    @model_validator(mode="after")
+    def _one(self) -> "Forge":
+        exactly_one(self, "github", "gitlab", "gitea")
+        return self
+
+
 class Reconcile(Model):
     """How the reconciler of this environment decides, and what it may do."""
 
-    mode: Literal["observe", "commit"] = "observe"
-    """`observe` writes down what it would have done; `commit` pushes it to the branch.
+    mode: Literal["observe", "pullRequest", "commit"] = "observe"
+    """`observe` writes down what it would have done; `pullRequest` asks for it in a pull request, which is merged as
+    soon as the rules of the branch let it; `commit` pushes it to the branch.
 
     Example: commit
+    """
+    forge: Forge | None = None
+    """Who has the pull requests; the token is the one of `mrc reconcile --token-file`.
+
+    Example: {github: {repository: example/models}}
     """
     alertmanager: HttpUrl | None = None
     """The Alertmanager that is asked for alerts with `mrc_action="rollback"`, and that pages are sent to.
@@ -127,3 +204,9 @@ class Reconcile(Model):
 
     Example: 10m
     """
+
+    @model_validator(mode="after")
+    def _asked(self) -> "Reconcile":
+        if self.mode == "pullRequest" and self.forge is None:
+            raise PydanticCustomError("forge", "mode pullRequest needs forge, which says who has the pull requests", {})
+        return self
