@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from mrc import labels
 from mrc.catalogue import Metric, Scope
-from mrc.promql import block, number, quote, selector
+from mrc.promql import block, indent, number, quote, selector
 from mrc.schema.policy import Action, OnMissing, Tier
 from mrc.schema.units import Duration, Share, plain
 
@@ -209,8 +209,8 @@ def _value(guardrail: Guardrail, watched: Watched) -> str:
         if isinstance(guardrail.comparison, BurnRate):
             # The smaller of the two shares is beyond the limit when both are.
             short = _measured(guardrail.metric, guardrail.comparison.short, watched)
-            measured = f"(\n{_indented(measured)}\n) <= (\n{_indented(short)}\n)\nor (\n{_indented(short)}\n)"
-        return f"(\n{_indented(measured)}\n) >= -Inf"
+            measured = f"(\n{indent(measured)}\n) <= (\n{indent(short)}\n)\nor (\n{indent(short)}\n)"
+        return f"(\n{indent(measured)}\n) >= -Inf"
     # Of several series of a version the worst one counts.
     worst = "min" if guardrail.comparison.worse == "lower" else "max"
     return f"{_of_model(worst, guardrail.promql, watched)} >= -Inf"
@@ -230,15 +230,11 @@ def _of_model(aggregate: str, expression: str, watched: Watched) -> str:
     """A team's own expression, by version, without the series of other models."""
     model = f'label_replace(vector(1), "model", {quote(watched.scope.model)}, "", "")'
     # The line end closes a comment in which the expression may end.
-    return block(f"{aggregate} by (version) ", f"(\n{_indented(expression.strip())}\n)\nand on (model) {model}")
+    return block(f"{aggregate} by (version) ", f"(\n{indent(expression.strip())}\n)\nand on (model) {model}")
 
 
 def _scope(guardrail: Guardrail, watched: Watched) -> Scope:
     return replace(watched.scope, window=guardrail.window)
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" if line else line for line in text.split("\n"))
 
 
 def limit_in_words(guardrail: Guardrail) -> str:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from mrc.schema.units import Duration, plain
 
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_LINE = re.compile(r"\n(?=[^\n])")  # that is not empty
 _ESCAPED = re.compile(r'[\\"\n\r\t]')
 
 
@@ -52,6 +53,7 @@ def series(metric: str, labels: Mapping[str, Match]) -> str:
     return selector(metric, {name: m.example if isinstance(m, Regex) else m for name, m in labels.items()})
 
 
+@lru_cache(maxsize=4096)
 def number(value: Decimal | int) -> str:
     """An exact decimal literal without an exponent."""
     return plain(Decimal(value))
@@ -59,8 +61,7 @@ def number(value: Decimal | int) -> str:
 
 def indent(text: str, by: int = 2) -> str:
     """The text with every line moved to the right."""
-    pad = " " * by
-    return "\n".join(pad + line if line else line for line in text.split("\n"))
+    return _LINE.sub("\n" + " " * by, "\n" + text)[1:]
 
 
 def block(function: str, inside: str) -> str:

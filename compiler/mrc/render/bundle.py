@@ -15,12 +15,16 @@ from mrc.schema.version import Artifact as Pinned
 MANIFEST = "manifest.json"
 
 
-@lru_cache(maxsize=32)  # the ConfigMap, its name, and the pods that mount it ask for the same
 def data(release: Release, version: Version) -> dict[str, str]:
     """What the ConfigMap holds: `manifest.json`, and the configuration of the server by the name of its file.
 
     Those are a `<model>.config.pbtxt` for each Triton model, or `vllm.yaml`.
     """
+    return _data(release.model, version)
+
+
+@lru_cache(maxsize=32)  # every environment has the same, and its pods ask for the name
+def _data(model: str, version: Version) -> dict[str, str]:
     if version.object.spec.triton is not None:
         configs = {f"{name}.config.pbtxt": text for name, text in sorted(version.configs.items())}
         manifest = _model_repository(version, configs)
@@ -28,15 +32,19 @@ def data(release: Release, version: Version) -> dict[str, str]:
         configs = {}
         if version.object.spec.vllm is not None:
             options = runtime.vllm_options(version.object)
-            configs[runtime.VLLM_FILE] = fill("vllm/config.yaml", model=release.model, options=options)
-        manifest = _by_role(directory(release, version), version, configs)
-    whole = {"model": release.model, "version": version.number, **manifest}
+            configs[runtime.VLLM_FILE] = fill("vllm/config.yaml", model=model, options=options)
+        manifest = _by_role(_directory(model, version), version, configs)
+    whole = {"model": model, "version": version.number, **manifest}
     return {MANIFEST: json.dumps(whole, indent=1, ensure_ascii=True) + "\n", **configs}
 
 
 def directory(release: Release, version: Version) -> str:
     """Where `mrc fetch` lays the bundle of a server other than Triton down, below its destination."""
-    return f"{release.model}/{version.number}"
+    return _directory(release.model, version)
+
+
+def _directory(model: str, version: Version) -> str:
+    return f"{model}/{version.number}"
 
 
 def _model_repository(version: Version, configs: dict[str, str]) -> dict[str, Any]:
@@ -83,10 +91,15 @@ def _config(path: str, file: str, text: str) -> dict[str, Any]:
 
 def config_map_name(release: Release, version: Version) -> str:
     """`<model>-v<version>-<hash of the content>`: a pod of a warm version that restarts finds its own."""
+    return _config_map_name(release.model, version)
+
+
+@lru_cache(maxsize=32)
+def _config_map_name(model: str, version: Version) -> str:
     digest = hashlib.sha256()
-    for key, text in data(release, version).items():
+    for key, text in _data(model, version).items():
         digest.update(f"{key}\0{text}\0".encode())
-    return f"{release.model}-v{version.number}-{digest.hexdigest()[:10]}"
+    return f"{model}-v{version.number}-{digest.hexdigest()[:10]}"
 
 
 def render(release: Release) -> list[Artifact]:

@@ -123,7 +123,7 @@ def yaml_flow(value: object, *, numbers: bool = False) -> Raw:
 
 # --- Markdown ---
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
+_MARKDOWN = str.maketrans({character: f"\\{character}" for character in r"\`*_{}[]<>#|~&$"})
 
 
 def markdown_text(value: object) -> str:
@@ -132,7 +132,7 @@ def markdown_text(value: object) -> str:
         return str(value)
     if not isinstance(value, str):
         return str(value)
-    return _MARKDOWN.sub(r"\\\1", " ".join(value.split()))
+    return " ".join(value.split()).translate(_MARKDOWN)
 
 
 def markdown_code(value: object) -> Raw:

@@ -21,7 +21,7 @@ from mrc.guardrail import (
     windows_in_words,
 )
 from mrc.link import Release
-from mrc.promql import selector
+from mrc.promql import indent, selector
 from mrc.render.common import rule_labels
 from mrc.render.common import selector as pod_selector
 from mrc.render.engine import Raw, fill
@@ -46,12 +46,12 @@ _HUMANIZE = {"ratio": "humanizePercentage", "seconds": "humanizeDuration", "byte
 def render(release: Release) -> list[Artifact]:
     """rules.yaml, prometheusrule.yaml and podmonitor.yaml."""
     environment = release.environment.spec
-    groups = _groups(release)
+    groups = _groups(release).rstrip("\n")
     named = {"model": release.model, "namespace": environment.namespace}
     return [
         Artifact(
             f"{release.folder}/rules.yaml",
-            fill("prometheus/rules.yaml", model=release.model, groups=Raw(groups.rstrip("\n"))),
+            fill("prometheus/rules.yaml", model=release.model, groups=Raw(groups)),
         ),
         Artifact(
             f"{release.folder}/prometheusrule.yaml",
@@ -59,7 +59,7 @@ def render(release: Release) -> list[Artifact]:
                 "prometheus/prometheusrule.yaml",
                 **named,
                 labels=rule_labels(release),
-                groups=Raw(_deeper(groups)),
+                groups=Raw(indent(groups)),
             ),
         ),
         *_podmonitor(release),
@@ -87,10 +87,6 @@ def _podmonitor(release: Release) -> list[Artifact]:
         ],
     )
     return [Artifact(f"{release.folder}/podmonitor.yaml", text)]
-
-
-def _deeper(groups: str) -> str:
-    return "\n".join(f"  {line}" if line else line for line in groups.rstrip("\n").split("\n"))
 
 
 def _groups(release: Release) -> str:
