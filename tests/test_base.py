@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from mrc import revert
+from mrc.compile import analyse
+from mrc.link import LinkedModel
+from mrc.tree import MemoryTree
 from test_hostile import COMMON, POLICY, VERSION, calm, forked
 
 IDENTITY = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "protocol.file.allow=always"]
@@ -188,3 +192,22 @@ def test_hooks_filters_and_drivers_of_a_repository_do_not_run(repository: Path) 
     change(repository)
     calm(forked("check", "--base", "main", cwd=repository), 0)
     assert not ran.exists()
+
+
+def test_only_what_a_change_touches_is_reverted_on_trial(fleet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fleet of a thousand models is checked in every pull request."""
+    files = {str(path.relative_to(fleet)): path.read_bytes() for path in fleet.rglob("*.yaml")}
+    policy, rollout = "policies/ranker/policy.yaml", "rendered/staging/sentiment/rollout.yaml"
+    tried: list[str] = []
+    promote = revert.promote
+
+    def counted(model: LinkedModel, environment: str, version: int) -> str:
+        tried.append(f"{model.name} in {environment}")
+        return promote(model, environment, version)
+
+    monkeypatch.setattr(revert, "promote", counted)
+    base = MemoryTree({**files, rollout: b"as it was"})
+    analyse(MemoryTree({**files, rollout: b"as it was"}), base=base)
+    assert tried == []
+    analyse(MemoryTree({**files, rollout: b"as another mrc has it", policy: files[policy] + b"# changed\n"}), base=base)
+    assert set(tried) == {"ranker in production", "ranker in staging", "sentiment in staging"}

@@ -41,15 +41,16 @@ def analyse(
     if base is None:
         return _checked(tree, linked, None, None, now)
     before = _linked(*load(base, models))
-    found = _checked(tree, linked, base, before, now)
-    back = revert.check(tree, base, found.fleet, before.fleet, found.diagnostics, _revert)
+    found = _checked(tree, linked, Base(base, before.fleet), before, now)
+
+    def following(edited: Tree, name: str) -> list[Diagnostic]:
+        """What would be wrong with a model in a change of one of its files; no clock, hence no freeze."""
+        after = _linked(*load_model(edited, linked.objects, name))
+        parent = Fleet(linked.fleet.environments, {name: linked.fleet.models[name]})
+        return _checked(edited, after, Base(tree, parent, [name]), linked, None).diagnostics
+
+    back = revert.check(tree, base, found.fleet, before.fleet, found.diagnostics, following)
     return replace(found, diagnostics=sorted({*found.diagnostics, *back}))
-
-
-def _revert(tree: Tree, parent: Tree, name: str) -> list[Diagnostic]:
-    """What is wrong with a model of a tree that follows `parent`; no clock, hence no freeze."""
-    linked, before = (_linked(*load(each, [name])) for each in (tree, parent))
-    return _checked(tree, linked, parent, before, None).diagnostics
 
 
 def analyse_model(tree: Tree, shared: Objects, name: str) -> Compiled:
@@ -65,10 +66,9 @@ def _linked(objects: Objects, found: list[Diagnostic]) -> Compiled:
 
 
 def _checked(
-    tree: Tree, linked: Compiled, base: Tree | None, before: Compiled | None, now: datetime | None
+    tree: Tree, linked: Compiled, base: Base | None, before: Compiled | None, now: datetime | None
 ) -> Compiled:
-    compared = Base(base, before.fleet) if base is not None and before is not None else None
-    checked = check(linked.fleet, tree, compared, now)
+    checked = check(linked.fleet, tree, base, now)
     found = [item for item in checked if item.code not in MISSING_GUARDRAIL or item.file not in linked.broken]
     return replace(linked, diagnostics=sorted({*linked.diagnostics, *found}), before=before)
 

@@ -31,13 +31,13 @@ _DEEPEST = 5  # keys of a path that say where two templates differ
 _MOST = 3
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-Analyse = Callable[[Tree, Tree, str], list[Diagnostic]]
+Analyse = Callable[[Tree, str], list[Diagnostic]]
 
 
 def check(
     tree: Tree, base: Tree, fleet: Fleet, before: Fleet, known: list[Diagnostic], analyse: Analyse
 ) -> list[Diagnostic]:
-    """Findings about every release that the change touches. `analyse` checks one model of a tree against its parent.
+    """Findings about every release that the change touches. `analyse` checks one model of a change of `tree`.
 
     A model that has errors of its own is left out: they come first. A freeze is never asked about.
     """
@@ -46,7 +46,9 @@ def check(
     found: list[Diagnostic] = []
     for release in fleet.releases:
         old = merged.get((release.model, release.environment_name))
-        if release.fallback is None or release.model in faulty or (old is not None and not _touched(old, release)):
+        if release.fallback is None or release.model in faulty:
+            continue
+        if old is not None and not _touched(old, release) and _same(tree, base, f"{release.folder}/rollout.yaml"):
             continue
         if release.hold is None:  # what is held moves with no change: there is nothing to revert
             found += _revert(tree, fleet, release, known, analyse)
@@ -61,11 +63,25 @@ def _is_error(item: Diagnostic) -> bool:
 
 def _touched(before: Release, after: Release) -> bool:
     """Whether anything that a way back rests on differs."""
-    if before.policy_document.text != after.policy_document.text:
-        return True
-    if before.environment_document.text != after.environment_document.text:
-        return True
-    return before.verdicts != after.verdicts or before.retained != after.retained
+    return _rests_on(before) != _rests_on(after)
+
+
+def _rests_on(release: Release) -> tuple[object, ...]:
+    return (
+        release.policy_document.text,
+        release.policy,  # a hold may have changed what serves
+        release.environment_document.text,
+        [version.document.text for version in release.retained],
+        release.verdicts,
+    )
+
+
+def _same(tree: Tree, base: Tree, path: str) -> bool:
+    """Whether the file is the same on both sides: another mrc may render other pods from the same documents."""
+    try:
+        return tree.read(path) == base.read(path)
+    except UnreadableError:
+        return True  # it is not rendered yet
 
 
 def _revert(tree: Tree, fleet: Fleet, release: Release, known: list[Diagnostic], analyse: Analyse) -> list[Diagnostic]:
@@ -79,7 +95,7 @@ def _revert(tree: Tree, fleet: Fleet, release: Release, known: list[Diagnostic],
     already = {(item.code, item.file) for item in known if _is_error(item)}
     problems = [
         item
-        for item in analyse(Overlay(tree, {document.file: text.encode()}), tree, release.model)
+        for item in analyse(Overlay(tree, {document.file: text.encode()}), release.model)
         if _is_error(item) and (item.code, item.file) not in already
     ]
     if not problems:

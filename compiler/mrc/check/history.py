@@ -1,5 +1,6 @@
 """What was merged before: versions are written once, and kept while something may go back to them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from mrc.diagnostics import Diagnostic, at_file, error
@@ -21,18 +22,23 @@ RULES = (EDITED, DROPPED)
 
 @dataclass(frozen=True)
 class Base:
-    """What the change is compared with: its tree and, as far as it links, its fleet."""
+    """What the change is compared with: its tree and, as far as it links, its fleet.
+
+    `models` are those that were asked for, of both sides; None means all.
+    """
 
     tree: Tree
     fleet: Fleet
+    models: Collection[str] | None = None
 
 
 def check(tree: Tree, fleet: Fleet, base: Base) -> list[Diagnostic]:
     """Findings against the base. Bytes are compared, not meaning."""
-    now = {path for path in tree.files("policies") if "/versions/" in path}
+    folders = ["policies"] if base.models is None else [f"policies/{name}" for name in sorted(base.models)]
+    now = {path for folder in folders for path in tree.files(folder) if "/versions/" in path}
     found: list[Diagnostic] = []
-    for path in base.tree.files("policies"):
-        if "/versions/" not in path or path not in now:
+    for path in (path for folder in folders for path in base.tree.files(folder)):
+        if path not in now:
             continue
         try:
             same = tree.read(path) == base.tree.read(path)
