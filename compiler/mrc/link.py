@@ -234,9 +234,12 @@ def _triton(document: Document, version: ModelVersion, found: list[Diagnostic]) 
     for name in version.spec.triton.models:
         try:
             configs[name] = modelconfig.config_pbtxt(version, name)
-        except modelconfig.ConfigError as problem:
-            path: Path = ("spec", "triton", "models", name, "config", *problem.path)
-            found.append(document.report(BAD_CONFIG, path, f"{name}: {problem}"))
+        except modelconfig.ConfigError as wrong:
+            above: Path = ("spec", "triton", "models", name, "config")
+            found += [
+                document.report(BAD_CONFIG, (*above, *one.path), f"{name}: {one.message}", at_key=one.at_key)
+                for one in wrong.problems
+            ]
     try:
         entrypoint = modelconfig.entrypoint(version)
     except modelconfig.ConfigError as problem:

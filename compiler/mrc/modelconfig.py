@@ -6,24 +6,27 @@ Source: https://github.com/triton-inference-server/common/blob/main/protobuf/mod
 
 import importlib.util
 import re
-from difflib import get_close_matches
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from mrc.protoshape import Misfit, Step, misfits
 from mrc.schema.runtime import Triton
 from mrc.schema.version import ModelVersion
+from mrc.tritonrules import refusals
 
 OWNED = ("name", "versionPolicy")
 
 
 class ConfigError(Exception):
-    """The ModelConfig is wrong; `path` is where, relative to `config`."""
+    """The ModelConfig is wrong; each problem's path is relative to `config`."""
 
-    def __init__(self, message: str, path: tuple[str | int, ...] = ()) -> None:
-        super().__init__(message)
-        self.path = path
+    def __init__(self, *problems: Misfit) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = problems
 
 
 @cache
@@ -42,76 +45,106 @@ def _proto() -> ModuleType:
 
 
 def config_pbtxt(version: ModelVersion, name: str) -> str:
-    """The text of `<name>/config.pbtxt`; ConfigError when Triton's own schema refuses the config."""
-    from google.protobuf import json_format, text_format
+    """The text of `<name>/config.pbtxt`; ConfigError, with everything that is wrong, when Triton would refuse it."""
+    from google.protobuf import text_format
 
     number = int(version.metadata.version)
     config = _triton(version).models[name].config
-    for key in (*OWNED, "version_policy"):
-        if key in config:
-            raise ConfigError(f"{key} is mrc's: it follows from the model's name and version", (key,))
-    message = _proto().ModelConfig()
-    try:
-        json_format.ParseDict(config, message, max_recursion_depth=40)
-    except (json_format.ParseError, ValueError, TypeError, AttributeError) as problem:
-        raise ConfigError(*_explained(str(problem))) from None
+    message, wrong = parsed(config), list[Misfit]()
     message.name = name
     message.version_policy.specific.versions.append(number)
     for index, step in enumerate(message.ensemble_scheduling.step):
         if step.model_version not in (0, number):
             place = ("ensembleScheduling", "step", index, "modelVersion")
-            raise ConfigError(f"a step of version {number} cannot run version {step.model_version}", place)
+            wrong.append(Misfit(place, f"a step of version {number} cannot run version {step.model_version}"))
         step.model_version = number
-    _check(version, name, message)
+    wrong += [*_files(version, name, message), *refusals(message, list(_triton(version).models))]
+    if wrong:
+        raise ConfigError(*(replace(one, path=_as_written(config, one.path)) for one in wrong))
     text: str = text_format.MessageToString(message, as_utf8=True)
     return text
 
 
-def _explained(text: str) -> tuple[str, tuple[str | int, ...]]:
-    """Protobuf's words, shorter, and the place that they name."""
-    unknown = re.search(r'has no field named "(.*?)" at "ModelConfig(.*?)"\.\s*Available.*?"\[(.*)\]"', text, re.S)
-    if unknown:
-        close = get_close_matches(unknown[1], re.findall(r"'(\w+)'", unknown[3]), n=1)
-        meant = f"; did you mean {close[0]}?" if close else ""
-        return f"ModelConfig has no field {unknown[1]!r}{meant}", (*_place(unknown[2]), unknown[1])
-    at = re.search(r" at ModelConfig([\w.\[\]]*?)\.*$", text)
-    place = _place(at[1]) if at else _place("." + (re.search(r"parse (\w+) field", text) or ["", ""])[1])
-    words = re.sub(r"(Failed to parse \w+ field: )+", "", text)
-    words = re.sub(r" at \"?ModelConfig.*$", "", words, flags=re.S)
-    return f"Triton's ModelConfig refuses this: {words.strip()}", place
+def parsed(config: dict[str, Any]) -> Any:
+    """The ModelConfig message that the team wrote; ConfigError with all that is no part of it, or not the team's."""
+    from google.protobuf import json_format
+
+    message = _proto().ModelConfig()
+    wrong = [
+        Misfit((key,), f"{key} is mrc's: it follows from the model's name and version", at_key=True)
+        for key in (*OWNED, "version_policy")
+        if key in config
+    ]
+    wrong += misfits(config, message.DESCRIPTOR)
+    if wrong:
+        raise ConfigError(*wrong)
+    try:
+        return json_format.ParseDict(config, message, max_recursion_depth=40)
+    except (json_format.ParseError, ValueError, TypeError, AttributeError) as problem:
+        raise ConfigError(Misfit((), f"Triton's ModelConfig refuses this: {problem}")) from None
 
 
-def _place(text: str) -> tuple[str | int, ...]:
-    """`.input[0].dataType` as keys and indexes."""
-    return tuple(int(part) if part.isdigit() else part for part in re.findall(r"\w+", text))
+def _as_written(config: Any, path: tuple[Step, ...]) -> tuple[Step, ...]:
+    """The path with each key in the spelling that stands there, as far as it leads."""
+    found: list[Step] = []
+    for step in path:
+        if isinstance(step, str) and isinstance(config, dict) and step not in config:
+            step = re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", step)
+        try:
+            config = config[step]
+        except (KeyError, IndexError, TypeError):
+            break
+        found.append(step)
+    return tuple(found)
 
 
-def _check(version: ModelVersion, name: str, config: Any) -> None:
-    """What Triton refuses at load time though the schema allows it."""
-    models, here = _triton(version).models, models_files(version, name)
-    if config.max_batch_size < 0:
-        raise ConfigError("maxBatchSize is below 0", ("maxBatchSize",))
-    for size in config.dynamic_batching.preferred_batch_size:
-        if not 0 < size <= config.max_batch_size:
-            where = ("dynamicBatching", "preferredBatchSize")
-            raise ConfigError(f"preferred batch size {size} is not in 1..maxBatchSize ({config.max_batch_size})", where)
-    for side in ("input", "output"):
-        for index, tensor in enumerate(getattr(config, side)):
-            if any(dim < 1 and dim != -1 for dim in tensor.dims) or not tensor.dims:
-                raise ConfigError(f"dims of {tensor.name!r} must be at least 1, or -1", (side, index, "dims"))
+def _files(version: ModelVersion, name: str, config: Any) -> Iterator[Misfit]:
+    """Files that are needed and not listed, or listed and not needed."""
+    listed = {path.partition("/")[2] for path in models_files(version, name)}
     if config.HasField("ensemble_scheduling"):
-        if config.instance_group:
-            raise ConfigError("an ensemble runs nowhere itself: leave out instanceGroup", ("instanceGroup",))
-        if here:
-            raise ConfigError("an ensemble has no files of its own")
-        for index, step in enumerate(config.ensemble_scheduling.step):
-            if step.model_name not in models or step.model_name == name:
-                close = get_close_matches(step.model_name, list(models), n=1)
-                meant = f"; did you mean {close[0]}?" if close else ""
-                place = ("ensembleScheduling", "step", index, "modelName")
-                raise ConfigError(f"the step names {step.model_name!r}, which this version does not have{meant}", place)
-    elif not here:
-        raise ConfigError("no file is listed for this model, and only an ensemble has none")
+        if listed:
+            yield Misfit((), "an ensemble has no files of its own")
+    elif not listed:
+        yield Misfit((), "no file is listed for this model, and only an ensemble has none")
+    for file, (folder, path) in _named(config).items():
+        where = "beside the version's directory" if folder == "." else f"in {folder}/"
+        if "/" in file or file in ("config.pbtxt", "warmup", "initial_state") or file.isdigit():
+            yield Misfit(path, f"{file} cannot lie {where}: write a plain file name")
+        elif file not in listed:
+            yield Misfit(path, f"{file} is no file of this model: list it in files; it is laid down {where}")
+
+
+def _named(config: Any) -> dict[str, tuple[str, tuple[Step, ...]]]:
+    """Files that the config names and Triton looks for outside of the version's directory: where, and what names it."""
+    found: dict[str, tuple[str, tuple[Step, ...]]] = {}
+    for index, output in enumerate(config.output):
+        if output.label_filename:
+            found[output.label_filename] = (".", ("output", index, "labelFilename"))
+    for index, warmup in enumerate(config.model_warmup):
+        for name, one in warmup.inputs.items():
+            if one.input_data_file:
+                found[one.input_data_file] = ("warmup", ("modelWarmup", index, "inputs", name, "inputDataFile"))
+    for index, state in enumerate(config.sequence_batching.state):
+        for number, initial in enumerate(state.initial_state):
+            if initial.data_file:
+                path = ("sequenceBatching", "state", index, "initialState", number, "dataFile")
+                found[initial.data_file] = ("initial_state", path)
+    return found
+
+
+def places(version: ModelVersion, name: str) -> dict[str, str]:
+    """Where each bundle file (role/file) of a Triton model lies, below the model's directory.
+
+    In the version's directory, but for labels, warmup data and initial states, which Triton looks for beside it.
+    """
+    config = parsed(_triton(version).models[name].config)
+    beside = {file: folder for file, (folder, _) in _named(config).items()}
+    found = {}
+    for path in models_files(version, name):
+        file = path.partition("/")[2]
+        folder = beside.get(file, str(int(version.metadata.version)))
+        found[path] = file if folder == "." else f"{folder}/{file}"
+    return found
 
 
 def _triton(version: ModelVersion) -> Triton:
@@ -141,10 +174,10 @@ def entrypoint(version: ModelVersion) -> str:
     triton = _triton(version)
     if triton.entrypoint is not None:
         if triton.entrypoint not in triton.models:
-            raise ConfigError(f"entrypoint names {triton.entrypoint!r}, which is none of the models")
+            raise ConfigError(Misfit((), f"entrypoint names {triton.entrypoint!r}, which is none of the models"))
         return triton.entrypoint
     callable_models = sorted(set(triton.models) - steps(version))
     if len(callable_models) != 1:
         shown = ", ".join(callable_models) or "none"
-        raise ConfigError(f"it is not clear which Triton model clients call ({shown}): say entrypoint")
+        raise ConfigError(Misfit((), f"it is not clear which Triton model clients call ({shown}): say entrypoint"))
     return callable_models[0]

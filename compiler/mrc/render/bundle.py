@@ -52,11 +52,11 @@ def _model_repository(version: Version, configs: dict[str, str]) -> dict[str, An
     spec, number = version.object.spec, version.number
     files, directories = [], []
     for name in sorted(version.configs):
-        paths = modelconfig.models_files(version.object, name)
+        paths = modelconfig.places(version.object, name)
         if not paths:  # an ensemble: Triton wants its version's directory all the same
             directories.append(f"{name}/{number}")
         for path in sorted(paths):
-            files.append(_file(f"{name}/{number}/{path.partition('/')[2]}", spec.artifact(path)))
+            files.append(_file(f"{name}/{paths[path]}", spec.artifact(path)))
     paths_of = {file: f"{file.removesuffix('.config.pbtxt')}/config.pbtxt" for file in configs}
     return {
         "files": files,

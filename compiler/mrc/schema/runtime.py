@@ -38,7 +38,7 @@ class TritonModel(Model):
     """Files of the bundle, as role/file, that lie in the directory of this Triton model. An ensemble has none.
 
     Example: [weights/model.onnx, preprocessing/scaler.json]
-    Rendered: `<triton model>/<version>/<file>` in the model repository
+    Rendered: `<triton model>/<version>/<file>`; beside it, where `config` names labels, warmup data or states
     """
     config: dict[str, Any]
     """Triton's own ModelConfig in its JSON form. `name`, `versionPolicy` and the versions of an ensemble's steps are
