@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from judges.endpoint import serve
 from reconciling import ENVIRONMENT, MODEL, Team, team
-from reconciling.endpoint import serve
 
 TESTS = Path(__file__).parent
 

@@ -14,11 +14,11 @@ import pytest
 import trustme
 import yaml
 
+from judges.endpoint import Endpoint, serve
 from mrc.reconcile.hooks import Call, Caller
 from mrc.schema.incident import Told
 from mrc.schema.units import Timestamp
 from reconciling import BEGIN, MODEL, World, begin, git, rollout, run, seen, team
-from reconciling.endpoint import Endpoint, serve
 
 HOOKS = 'hooks: {flushCache: {url: "http://127.0.0.1:9/flush"}, reprocess: {url: "http://127.0.0.1:9/replay"}}'
 PLAIN = "mode: commit, plainHosts: [127.0.0.1]"
@@ -255,3 +255,19 @@ def test_a_broken_record_stops_nothing_and_is_taken_up_when_it_is_repaired(tmp_p
         each.reconciler._fetch()
         each.reconciler.step(seen([rollout(version=12, phase="stable")]))
     assert world.team.log()[0] == "Close the incident of sentiment in production: recovered"
+
+
+def test_a_policy_that_somebody_broke_does_not_end_the_incident_wrongly(tmp_path: Path) -> None:
+    world = begin(tmp_path / "state", team(tmp_path))
+    world.reconciler.step(seen([rollout()], [run()]))
+    world.team.pull()
+    file = world.team.tree / f"policies/{MODEL}/policy.yaml"
+    file.write_text("<<<<<<< ours\n" + file.read_text())
+    git("commit", "-aqm", "Merge badly", cwd=world.team.tree)
+    git("push", "-q", "origin", "main", cwd=world.team.tree)
+    world.clock.pass_(seconds=20)
+    world.reconciler._fetch()
+    world.reconciler.step(seen([rollout(version=12, phase="progressing")]))
+    assert "outcome" not in record(world), "nobody can tell what git names"
+    world.reconciler.step(seen([rollout(version=12, phase="stable")]))
+    assert record(world)["outcome"]["state"] == "recovered"

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from judges.endpoint import serve
 from mrc.reconcile.sync import Syncer, SyncError
 from mrc.reconcile.telemetry import Telemetry
 from mrc.schema.reconcile import Sync
 from reconciling import BEGIN, begin, rollout, run, seen, team
-from reconciling.endpoint import serve
 
 
 class Cluster:

@@ -26,5 +26,7 @@ def history(model: str, environment: str, directory: Path) -> int:
         click.echo(f"  saw    {spec.cause.kind}: {spec.cause.message}")
         for reason in spec.reasons:
             click.echo(f"  {'yes' if reason.passed else 'NO ':3}    {reason.gate}: {reason.saw}")
+        for told in spec.told:
+            click.echo(f"  {'yes' if told.accepted else 'NO ':3}    {told.hook}: {told.found}")
         click.echo(f"  ended  {ended}")
     return 0

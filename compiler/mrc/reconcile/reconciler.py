@@ -342,6 +342,8 @@ class Reconciler:
                 except MonitoringError:
                     self.telemetry.count("mrc_reconciler_errors_total", what="prometheus")
             serve = state.serve if state is not None else None
+            if model in found.unread:
+                serve = before.incident.spec.after  # a policy that cannot be read moves nothing
             hooks = self._hooks(before.incident, state)
             before = replace(before, outcome=None, told=self._told(before, hooks, settings))
             wanted = tuple(declared(hooks))
@@ -349,6 +351,8 @@ class Reconciler:
             if after.outcome is None and after.routed is not None and wanted and state is not None:
                 after = replace(after, affected=before.incident.spec.affected or affected(after, state.guardrails))
             self._open[path] = after
+        if settings.mode == "observe":
+            return []
         return [one for one in self._open.values() if one.changed and not self._asked(one)]
 
     def _asked(self, one: Progress) -> bool:

@@ -24,6 +24,8 @@ class Survey:
     environment: Environment
     models: dict[str, ModelState]
     hold: Hold | None
+    unread: frozenset[str] = frozenset()
+    """Those whose policy is there and cannot be read: what they serve is not known."""
 
 
 def survey(tree: Tree, environment: str, models: Iterable[str]) -> Survey | None:
@@ -36,7 +38,8 @@ def survey(tree: Tree, environment: str, models: Iterable[str]) -> Survey | None
     whole = objects.holds.get((environment, None))
     hold = whole[1] if whole is not None and whole[1].spec.cleared is None else None
     states = {name: state for name in names if (state := _model(tree, objects, environment, name)) is not None}
-    return Survey(found[1], states, hold)
+    unread = frozenset(name for name in names if f"policies/{name}/policy.yaml" in objects.broken)
+    return Survey(found[1], states, hold, unread)
 
 
 def _model(tree: Tree, objects: Objects, environment: str, name: str) -> ModelState | None:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -20,6 +20,7 @@ class Request:
     path: str
     headers: dict[str, str]
     body: bytes
+    seen: Any = None
 
     @property
     def data(self) -> Any:
@@ -35,6 +36,8 @@ class Endpoint:
     statuses: list[int] = field(default_factory=lambda: [200])
     text: bytes = b"{}"
     requests: list[Request] = field(default_factory=list)
+    watch: Callable[[], Any] = lambda: None
+    """What is looked at when a request comes: its answer is kept in `seen`."""
 
 
 @contextlib.contextmanager
@@ -46,7 +49,7 @@ def serve(context: ssl.SSLContext | None = None) -> Iterator[Endpoint]:
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             with lock:
-                found.requests.append(Request(self.command, self.path, dict(self.headers.items()), body))
+                found.requests.append(Request(self.command, self.path, dict(self.headers.items()), body, found.watch()))
                 status = found.statuses.pop(0) if len(found.statuses) > 1 else found.statuses[0]
             self.send_response(status)
             self.send_header("Location", "/elsewhere")
