@@ -77,10 +77,11 @@ def test_during_the_rollout_git_follows_and_what_may_not_be_the_version_is_not_r
     nodes.mesh.nodes = 1
 
     # The version that serves beside it fails in the same way.
-    target.mesh.behaviour(2).errors = 0.5
-    target.repository.promote_all({target.model: 2})
-    target.until("users meet version 2", lambda: 2 in target.mesh.shares)
     target.mesh.behaviour(1).errors = 0.5
+    worse = 'mrc:guardrail:verdict{guardrail="errors",model="bad-target",version="1"} == 1'
+    target.until("version 1 is worse", lambda: target.monitoring.prometheus.query(worse))
+    target.mesh.behaviour(2).errors = 0.5
+    target.repository.promote(2, target.model)
     target.until("mrc pushed the way back", lambda: ledgers[target.model].rollbacks())
     target.mesh.behaviour(1).errors = 0
     target.until("the incident is closed", lambda: "recovered" in ledgers[target.model].outcomes())

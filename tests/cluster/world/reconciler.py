@@ -35,7 +35,7 @@ class Reconciler:
 
 
 @contextlib.contextmanager
-def serve(remote: str, kubeconfig: Path, folder: Path, **wanted: Any) -> Iterator[Reconciler]:
+def serve(remote: str, kubeconfig: Path, folder: Path, *options: str | Path, **wanted: Any) -> Iterator[Reconciler]:
     """A reconciler for the length of the `with`; `folder` keeps its log and its repository from one to the next.
 
     `wanted` is for `launch.py`: `settings` that are other than usual, and the moment at which it `dies`.
@@ -47,7 +47,7 @@ def serve(remote: str, kubeconfig: Path, folder: Path, **wanted: Any) -> Iterato
         return [
             sys.executable, "-P", Path(__file__).with_name("launch.py"), json.dumps(wanted),
             "reconcile", remote, "-e", ENVIRONMENT, "--kubeconfig", kubeconfig, "--state", folder / "state",
-            "--listen", f"127.0.0.1:{port}", "--every", "0.5",
+            "--listen", f"127.0.0.1:{port}", "--every", "0.5", *options,
         ]  # fmt: skip
 
     (port,) = servers.free_ports(1)

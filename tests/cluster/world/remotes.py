@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.server
+import shlex
 import socket
 import subprocess
 import threading
@@ -11,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import asyncssh
 
 from judges import tools
 from world.repository import git
@@ -90,6 +94,63 @@ def http_backend(remote: Path) -> Iterator[Backend]:
             yield running
         finally:
             server.shutdown()
+
+
+@dataclass(frozen=True)
+class Ssh:
+    """A running server; the URL's path is the repository's folder."""
+
+    port: int
+    key: Path
+    """The private key that it lets in."""
+    known_hosts: Path
+
+    def url(self, remote: Path) -> str:
+        """The address of a repository."""
+        return f"ssh://git@127.0.0.1:{self.port}{remote}"
+
+
+@contextlib.contextmanager
+def ssh(folder: Path, through: int = 0) -> Iterator[Ssh]:
+    """git over SSH on 127.0.0.1 for the length of the `with`, for one key.
+
+    `through` is the port of a proxy in front of it, when that is what clients are told.
+    """
+    own, theirs = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
+    key, known_hosts = folder / "ssh-key", folder / "known_hosts"
+    key.touch(mode=0o600)
+    theirs.write_private_key(key)
+
+    async def answer(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        service, path = shlex.split(process.command or "")
+        assert service in ("git-upload-pack", "git-receive-pack")
+        git = await asyncio.create_subprocess_exec(
+            "git", service.removeprefix("git-"), path, env=tools.environment(),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        await process.redirect(git.stdin, git.stdout, git.stderr)
+        process.exit(await git.wait())
+
+    loop = asyncio.new_event_loop()
+    trusted = asyncssh.import_authorized_keys(theirs.export_public_key().decode())
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    async def listen() -> asyncssh.SSHAcceptor:
+        return await asyncssh.listen(
+            "127.0.0.1", 0, server_host_keys=[own], authorized_client_keys=trusted, process_factory=answer,
+            encoding=None,
+        )  # fmt: skip
+
+    server = asyncio.run_coroutine_threadsafe(listen(), loop).result(timeout=30)
+    try:
+        port = server.get_port()
+        known_hosts.write_text(f"[127.0.0.1]:{through or port} {own.export_public_key().decode()}")
+        yield Ssh(port, key, known_hosts)
+    finally:
+        loop.call_soon_threadsafe(server.close)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout=10)
 
 
 def hook(remote: Path, name: str, script: str) -> None:
