@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-from datetime import timedelta
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from conftest import mrc
 from mrc.reconcile import signals
+from mrc.reconcile.git import GitError
+from mrc.reconcile.ledger import Pushed
 from reconciling import BEGIN, MODEL, alert, begin, git, rollout, run, seen, team
 
 POLICY = f"policies/{MODEL}/policy.yaml"
@@ -58,12 +61,7 @@ def test_the_incident_is_closed_when_the_target_serves(tmp_path: Path) -> None:
     assert world.team.log()[0] == "Close the incident of sentiment in production: recovered"
     (path,) = world.team.files("incidents")
     record = world.team.show(path)
-    for line in (
-        'pushed: "2026-11-20T09:00:00Z"',
-        'synced: "2026-11-20T09:00:05Z"',
-        'routed: "2026-11-20T09:00:10Z"',
-        "state: recovered",
-    ):
+    for line in ('synced: "2026-11-20T09:00:05Z"', 'routed: "2026-11-20T09:00:10Z"', "state: recovered"):
         assert line in record, record
 
 
@@ -159,3 +157,39 @@ def test_a_change_from_before_a_hold_does_not_merge_and_when_forced_is_undone(
     before = world.team.log()
     world.reconciler.step(seen([rollout(phase="stable")]))
     assert world.team.log() == before
+
+
+def test_a_rollback_by_hand_is_seen_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing fails any more when a person has gone back, so nothing else would make the reconciler look."""
+    made = team(tmp_path)
+    world = begin(tmp_path / "state", made)
+    world.reconciler.step(seen([rollout(phase="stable")]))
+    assert mrc("rollback", MODEL, "-e", "production", "--reason", "wrong answers", cwd=made.tree).returncode == 0
+    made.publish("Roll back by hand")
+    elapsed = time.monotonic()
+    monkeypatch.setattr("mrc.reconcile.reconciler.time.monotonic", lambda: elapsed + 61)
+    world.clock.now = datetime.now(UTC)
+    for _ in range(2):
+        world.reconciler.step(seen([rollout(version=12, phase="stable")]))
+    assert made.log()[0] == "Close the incident of sentiment in production: recovered"
+
+
+def test_people_are_called_when_the_answer_to_the_push_was_lost(tmp_path: Path) -> None:
+    world = begin(tmp_path / "state", team(tmp_path))
+    push = world.reconciler.ledger.push
+
+    def lost(commit: str) -> Pushed:
+        world.reconciler.ledger.push = push  # type: ignore[method-assign]
+        assert push(commit).state == "done"
+        return Pushed("unreachable", "the remote did not answer")
+
+    world.reconciler.ledger.push = lost  # type: ignore[method-assign,assignment]
+    world.monitored.unhealthy = ("nodes is 0",)
+    failures = signals.alerts([alert()], "production")
+    found = seen([rollout(phase="stable")], more=failures)
+    with pytest.raises(GitError):
+        world.reconciler.step(found)
+    assert (world.team.log()[0], world.monitored.pages) == ("Record that sentiment in production needs a person", [])
+    for _ in range(2):
+        world.reconciler.step(found)
+    assert "nothing was rolled back" in world.monitored.pages[0]["annotations"]["summary"]

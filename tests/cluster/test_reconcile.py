@@ -173,9 +173,5 @@ def test_a_remote_that_refuses_pages_and_is_asked_again(tell: Tell) -> None:
         story.until("people are paged", lambda: ("MrcPushRefused", "") in pages(story))
         assert ledger.serving() == 2
         story.until("version 1 serves: Argo aborted, whatever git says", lambda: story.serves(1))
-        # The rule that needs no reconciler sees it, by Argo's own metrics; it waits for the length of a sync.
-        waits = 'ALERTS{alertname="RolloutStillAborted",alertstate="pending"}'
-        story.until("the rule waits for git to follow", lambda: story.monitoring.prometheus.query(waits))
         remotes.hook(team.remote, "pre-receive", "exit 0")
         went_back(story, ledger, to=1)
-        story.until("the rule has nothing to say any more", lambda: not story.monitoring.prometheus.query(waits))

@@ -4,6 +4,7 @@ It speaks the API's own objects, so that the reconciler reads it by the code tha
 `advance` is called, as far as it says.
 """
 
+import functools
 import hashlib
 import json
 import re
@@ -33,6 +34,7 @@ class Rollout:
     weight: int = 0
     waiting: bool = False
     aborted: datetime | None = None
+    why: str = ""
     run: dict[str, Any] | None = None
     kept: set[str] = field(default_factory=set)
 
@@ -68,9 +70,8 @@ class Rollout:
             "observedGeneration": str(self.generation), "currentPodHash": self.template, "stableRS": self.stable,
             "phase": "Healthy" if self.promoted else "Paused" if self.waiting else "Progressing",
         }  # fmt: skip
-        if self.aborted is not None and self.run is not None:
-            said = f"RolloutAborted: Rollout aborted update: Background analysis phase: {self.run['status']['message']}"
-            condition = {"type": "Progressing", "status": "False", "reason": "RolloutAborted", "message": said}
+        if self.aborted is not None:
+            condition = {"type": "Progressing", "status": "False", "reason": "RolloutAborted", "message": self.why}
             status |= {"abort": True, "abortedAt": _stamp(self.aborted), "phase": "Degraded", "conditions": [condition]}
         metadata = {**self.manifest["metadata"], "uid": f"rollout-{self.model}", "generation": self.generation}
         return {"metadata": metadata, "spec": self.manifest["spec"], "status": status}
@@ -95,10 +96,10 @@ class Cluster:
         changed = []
         for path in tree.files(f"rendered/{self.environment}"):
             model, _, file = path.removeprefix(f"rendered/{self.environment}/").partition("/")
-            if file == "rollout.yaml" and self._apply(yaml.safe_load(tree.read(path)), now):
+            if file == "rollout.yaml" and self._apply(_parsed(tree.read(path)), now):
                 changed.append(model)
             elif file == "rules.yaml":
-                groups = yaml.safe_load(tree.read(path))["groups"]
+                groups = _parsed(tree.read(path))["groups"]
                 self.rules[model] = [rule for group in groups for rule in group["rules"] if "alert" in rule]
         return changed
 
@@ -113,9 +114,9 @@ class Cluster:
         if before.manifest == manifest:
             return False
         new = Rollout(manifest, now, before.stable, before.generation + 1, kept=before.kept)
-        if new.template == before.template:
+        if new.template == before.template and new.steps == before.steps:
             new.step, new.weight, new.waiting, new.since = before.step, before.weight, before.waiting, before.since
-            new.aborted, new.run = before.aborted, before.run
+            new.aborted, new.why, new.run = before.aborted, before.why, before.run
         elif new.template in new.kept:
             new.stable = new.template  # back to what still runs: a routing change, no steps
         self.rollouts[name] = new
@@ -127,8 +128,7 @@ class Cluster:
             worse = sorted(name for model, version, name in self.bad
                            if (model, version) == (rollout.model, rollout.version))  # fmt: skip
             if worse and not rollout.promoted and rollout.aborted is None:
-                rollout.aborted, rollout.weight, rollout.waiting = now, 0, False
-                rollout.run = self._failed(rollout, worse[0], now)
+                self.fail(rollout, worse[0], "Failed", now)
             while not rollout.promoted and rollout.aborted is None and self._step(rollout, now):
                 pass
         serving = {(one.model, one.version) for one in self.rollouts.values() if one.promoted}
@@ -165,11 +165,17 @@ class Cluster:
         assert rollout.waiting
         rollout.step, rollout.waiting, rollout.since = rollout.step + 1, False, now
 
-    def _failed(self, rollout: Rollout, guardrail: str, now: datetime) -> dict[str, Any]:
-        """The AnalysisRun that aborts it."""
-        message = f'Metric "{guardrail}" assessed Failed due to failed (1) > failureLimit (0)'
-        measured = {"phase": "Failed", "value": "[1]", "startedAt": _stamp(now), "finishedAt": _stamp(now)}
-        return {
+    def abort(self, rollout: Rollout, why: str, now: datetime) -> None:
+        """Give all traffic back to what is stable."""
+        rollout.aborted, rollout.weight, rollout.waiting = now, 0, False
+        rollout.why = f"RolloutAborted: Rollout aborted update to revision {rollout.generation}{why}"
+
+    def fail(self, rollout: Rollout, guardrail: str, phase: str, now: datetime) -> None:
+        """Abort it by an AnalysisRun that ends in a phase."""
+        message = f'Metric "{guardrail}" assessed {phase} due to {phase.lower()} (1) > failureLimit (0)'
+        self.abort(rollout, f": Background analysis phase error/failed: {message}", now)
+        measured = {"phase": phase, "value": "[1]", "startedAt": _stamp(now), "finishedAt": _stamp(now)}
+        rollout.run = {
             "metadata": {
                 "name": f"{rollout.model}-{rollout.template}-{rollout.generation}",
                 "uid": f"run-{rollout.model}-{rollout.template}-{rollout.generation}",
@@ -177,8 +183,8 @@ class Cluster:
                 "ownerReferences": [{"kind": "Rollout", "uid": f"rollout-{rollout.model}"}],
             },
             "status": {
-                "phase": "Failed", "message": message,
-                "metricResults": [{"name": guardrail, "phase": "Failed", "failed": 1, "measurements": [measured]}],
+                "phase": phase, "message": message,
+                "metricResults": [{"name": guardrail, "phase": phase, "failed": 1, "measurements": [measured]}],
             },
         }  # fmt: skip
 
@@ -232,6 +238,11 @@ class Cluster:
     def page(self, alerts: Iterable[Mapping[str, object]]) -> None:
         """Take alerts that page people."""
         self.pages += list(alerts)
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(data: bytes) -> Any:
+    return yaml.load(data, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  both are safe
 
 
 def _stamp(at: datetime) -> str:

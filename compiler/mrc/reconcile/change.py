@@ -45,6 +45,7 @@ def compose(tree: Tree, environment: str, decisions: Iterable[Decision], detecte
     A rollback that cannot be written becomes a page: no decision stops another one.
     """
     change = Change()
+    frozen: Decision | None = None
     for decision in decisions:
         if decision.action == "nothing":
             continue
@@ -57,8 +58,9 @@ def compose(tree: Tree, environment: str, decisions: Iterable[Decision], detecte
         change.edits |= edits
         change.edits[incident_path(record)] = emit(record)
         change.incidents.append(record)
-        if decision.frozen:
-            _freeze(tree, environment, decision, record, now, change)
+        frozen = frozen or (decision if decision.frozen else None)
+    if frozen is not None:
+        _freeze(tree, environment, frozen, now, change)  # last: it pins what serves after all of them
     return change
 
 
@@ -104,10 +106,10 @@ def _hold(environment: str, decision: Decision, now: datetime) -> Hold:
     return Hold(apiVersion="mrc.dev/v1alpha1", kind="Hold", metadata=metadata, spec=spec)
 
 
-def _freeze(tree: Tree, environment: str, decision: Decision, record: Incident, now: datetime, change: Change) -> None:
-    """The hold on the whole environment, once a change; where there is one already, it stays."""
+def _freeze(tree: Tree, environment: str, decision: Decision, now: datetime, change: Change) -> None:
+    """The hold on the whole environment; where there is one already, it stays."""
     path = f"holds/{environment}/_all.yaml"
-    if path in change.edits or _held(tree, path):
+    if _held(tree, path):
         return
     mass = next(gate.saw for gate in decision.reasons if gate.name == "mass")
     models = served(Overlay(tree, change.edits), environment)

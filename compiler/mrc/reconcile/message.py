@@ -28,10 +28,12 @@ def _subject(environment: str, incidents: Sequence[Incident]) -> str:
             if one.spec.outcome is None:
                 return f"Record that {model} is back in {environment}, before its hooks are called"
             return f"Close the incident of {model} in {environment}: {one.spec.outcome.state}"
-        if moved:
-            assert one.spec.after is not None
-            return f"Roll {model} back to {int(one.spec.after.version)} in {environment}"
-        return f"Record that {model} in {environment} needs a person"
+        if not moved:
+            return f"Record that {model} in {environment} needs a person"
+    if len(moved) == 1:
+        (one,) = moved
+        assert one.spec.after is not None
+        return f"Roll {one.metadata.model} back to {int(one.spec.after.version)} in {environment}"
     if moved:
         return f"Roll {len(moved)} models back in {environment}"
     return f"Record {len(incidents)} incidents in {environment}"

@@ -36,6 +36,8 @@ from mrc.schema.repository import allows
 RACES = 10
 RECHECK_SECONDS = 10.0
 """How long a failure that asks for nothing is not looked at again, and how old git may be while something is held."""
+IDLE_SECONDS = 60.0
+"""How often git is asked when nothing is the case: a person may have gone back by hand, and that has an end, too."""
 
 
 class Monitoring(Protocol):
@@ -96,8 +98,7 @@ class Reconciler:
         if self._mode(environment.spec.reconcile) == "pullRequest":
             self._tree = None  # once more, with the branches
             self._open.clear()
-            tree = self._fetch()
-        self._pages.add(self._records(tree, self.clock() - PAGED_FOR))
+            self._fetch()
         return environment
 
     def _fetch(self) -> GitTree:
@@ -138,7 +139,7 @@ class Reconciler:
         return settings.mode
 
     def _take_up(self, tree: GitTree) -> None:
-        """Every incident of the tree that has no outcome yet."""
+        """Every incident of the tree that has no outcome yet, and every page that stands: whoever wrote it is gone."""
         there = set()
         for path in tree.files(f"incidents/{self.environment}"):
             there.add(path)
@@ -150,6 +151,8 @@ class Reconciler:
             elif found.spec.outcome is not None or found.spec.action == "page":
                 self._ended.add(path)
                 self._open.pop(path, None)
+                if found.spec.outcome is not None and found.spec.outcome.at > self.clock() - PAGED_FOR:
+                    self._pages.add([found])  # it may be ours, and the answer to the push was lost
             elif path not in self._open or self._open[path].incident != found:
                 self._open[path] = resumed(found)
                 if self._proposals is not None and found.spec.affected is None:
@@ -176,8 +179,8 @@ class Reconciler:
         due = [one for one in seen.failures if self._quiet.get(one.cause, 0) <= tick]
         ended = self._progress(seen) if self._open else []
         asking = self._proposals is not None and self._proposals.open()
-        stale = (self._open or self._held or asking) and tick - self._fetched > RECHECK_SECONDS
-        if not due and not ended and not stale:
+        patience = RECHECK_SECONDS if self._open or self._held or asking else IDLE_SECONDS
+        if not due and not ended and tick - self._fetched <= patience:
             return
         self._converge(due, seen)
         current = {failure.cause for failure in seen.failures}
@@ -406,7 +409,7 @@ class Reconciler:
         if pushed.state != "done":
             self.telemetry.log(f"the push was {pushed.state}", level="error", incidents=ids, said=pushed.text)
             if pushed.state == "refused":
-                models = {one.metadata.model for one in (*change.incidents, *later)}
+                models = {one.metadata.model for one in change.incidents}
                 self._pages.refused(self.environment, pushed.text, models, self.clock())
                 self._pages.send(self.monitoring, self.clock())
             raise GitError(1, f"the push was {pushed.state}: {pushed.text}")

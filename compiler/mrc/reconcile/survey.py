@@ -99,7 +99,7 @@ def begun(path: str) -> datetime | None:
 
 
 def served(tree: Tree, environment: str) -> dict[str, Serve]:
-    """What serves of every model of the environment, by its policy alone; models that cannot be read are left out."""
+    """What serves of every model of the environment, by its policy or its own hold; what cannot be read is left out."""
     found: dict[str, Serve] = {}
     for path in tree.files("policies"):
         if not path.endswith("/policy.yaml"):
@@ -115,6 +115,10 @@ def served(tree: Tree, environment: str) -> dict[str, Serve]:
             found[path.split("/")[1]] = Serve.model_validate(written)
         except (KeyError, TypeError, ValueError):
             continue
+    for (where, name), (_, hold) in load(tree, [])[0].holds.items():
+        pin = hold.serves(name) if where == environment and name in found else None
+        if name is not None and pin is not None:
+            found[name] = pin
     return found
 
 

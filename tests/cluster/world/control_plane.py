@@ -72,11 +72,6 @@ class ControlPlane:
         """The control plane that another process started."""
         return cls(Path(told["folder"]), told["url"], told["tokens"], Path(told["ca"]), told["etcd"])
 
-    @property
-    def argo_metrics(self) -> str:
-        """Where Argo Rollouts' controller shows its metrics, as host:port."""
-        return (self.folder / "argo.metrics").read_text()
-
     def kubeconfig(self, user: str = "admin") -> Path:
         """A kubeconfig of one user of the token file."""
         return self.folder / f"{user}.kubeconfig"
@@ -273,7 +268,6 @@ def _controllers(binaries: Path, plane: ControlPlane) -> dict[str, servers.Comma
 
 def _argo(binaries: Path, plane: ControlPlane) -> tuple[servers.Command, int]:
     metrics, healthz = servers.free_ports(2)
-    (plane.folder / "argo.metrics").write_text(f"127.0.0.1:{metrics}")
     command: servers.Command = [
         binaries / "rollouts-controller", f"--kubeconfig={plane.kubeconfig('argo-rollouts')}", "--leader-elect=false",
         f"--metricsPort={metrics}", f"--healthzPort={healthz}", "--qps=200", "--burst=400",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,14 +50,13 @@ class Monitoring:
 
 @contextlib.contextmanager
 def serve(plane: ControlPlane, namespace: str, folder: Path, target: str, ports: Sequence[int]) -> Iterator[Monitoring]:
-    """Both servers for the length of the `with`, Prometheus on the first of the ports: it scrapes `target` and Argo."""
+    """Both servers for the length of the `with`, Prometheus on the first of the ports; it scrapes `target`."""
     folder.mkdir(parents=True, exist_ok=True)
     port, other = ports
     alertmanager = f"http://127.0.0.1:{other}"
-    targets = {"mesh": target, "argo-rollouts": plane.argo_metrics}
     with (
         Restartable(lambda: _alertmanager(folder, other)) as first,
-        Restartable(lambda: _prometheus(folder, targets, alertmanager, port)) as second,
+        Restartable(lambda: _prometheus(folder, target, alertmanager, port)) as second,
     ):
         prometheus = Prometheus(f"http://127.0.0.1:{port}")
         yield Monitoring(
@@ -85,13 +84,13 @@ def _alertmanager(folder: Path, port: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _prometheus(folder: Path, targets: Mapping[str, str], alertmanager: str, port: int) -> Iterator[None]:
+def _prometheus(folder: Path, target: str, alertmanager: str, port: int) -> Iterator[None]:
     config = folder / "prometheus.yml"
     often = dict.fromkeys(("evaluation_interval", "scrape_interval", "scrape_timeout"), "1s")
     content = {
         "global": often,
         "rule_files": [str(folder / "rules.yaml")],
-        "scrape_configs": [{"job_name": job, "static_configs": [{"targets": [at]}]} for job, at in targets.items()],
+        "scrape_configs": [{"job_name": "mesh", "static_configs": [{"targets": [target]}]}],
         "alerting": {
             "alertmanagers": [{"static_configs": [{"targets": [alertmanager.removeprefix("http://")]}]}],
         },

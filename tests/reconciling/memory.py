@@ -1,0 +1,105 @@
+"""A remote in memory: what the ledger asks of git, with the same answers. `test_memory.py` holds it to the real one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from mrc.reconcile.ledger import Pushed
+from mrc.tree import MemoryTree
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit, named by what it is: the same arguments give the same one."""
+
+    parent: str | None
+    files: Mapping[str, bytes]
+    message: str
+    when: datetime
+    by: str
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+        digest = hashlib.sha1(repr((self.parent, self.message, self.when, self.by)).encode())
+        for path, data in sorted(self.files.items()):
+            digest.update(path.encode() + b"\0" + hashlib.sha1(data).digest())
+        return digest.hexdigest()
+
+
+class Remote:
+    """One branch, moved by compare-and-swap."""
+
+    def __init__(self, files: Mapping[str, bytes], when: datetime) -> None:
+        self.commits: dict[str, Commit] = {}
+        self.tip = self.add(Commit(None, dict(files), "Begin", when, "person"))
+        self.tips = [self.tip]
+        """Where the branch was, the oldest first."""
+
+    def add(self, commit: Commit) -> str:
+        """Keep an object; the branch stays where it is."""
+        self.commits[commit.id] = commit
+        return commit.id
+
+    def push(self, commit: str) -> Pushed:
+        """Move the branch, if it is an ancestor."""
+        if commit == self.tip:
+            return Pushed("done", "[up to date]")
+        above: str | None = commit
+        while above is not None and above != self.tip:
+            above = self.commits[above].parent
+        if above is None:
+            return Pushed("raced", "[rejected] (fetch first)")
+        self.tip = commit
+        self.tips.append(commit)
+        return Pushed("done")
+
+    @property
+    def head(self) -> Commit:
+        """What the branch says."""
+        return self.commits[self.tip]
+
+
+class CommitTree(MemoryTree):
+    """The files of a commit."""
+
+    def __init__(self, id_: str, files: Mapping[str, bytes]) -> None:
+        super().__init__(files)
+        self.commit = id_
+
+
+class MemoryLedger:
+    """The ledger of one reconciler. `at` is told of each call, and may raise or answer in its place."""
+
+    def __init__(self, remote: Remote, by: str, at: Callable[[str], Pushed | None]) -> None:
+        self.remote, self.by, self.at = remote, by, at
+        self._made: dict[str, Commit] = {}
+
+    def fetch(self, beside: str = "") -> str:
+        self.at("fetch")
+        return self.remote.tip
+
+    def tree(self, commit: str) -> CommitTree:
+        return CommitTree(commit, self.remote.commits[commit].files)
+
+    def commit(self, parent: str, edits: Mapping[str, bytes | None], message: str, when: datetime) -> str | None:
+        self.at("commit")
+        files = {
+            path: data for path, data in {**self.remote.commits[parent].files, **edits}.items() if data is not None
+        }
+        if files == self.remote.commits[parent].files:
+            return None
+        made = Commit(parent, files, message, when.replace(microsecond=0), self.by)
+        self._made[made.id] = made
+        return made.id
+
+    def push(self, commit: str) -> Pushed:
+        answer = self.at("push")
+        if answer is not None:
+            return answer
+        self.remote.add(self._made[commit])
+        done = self.remote.push(commit)
+        return self.at("pushed") or done

@@ -1,0 +1,200 @@
+"""Whatever happens, in whatever order: what the reconciler promises of the repository holds, and everything ends.
+
+Two reconcilers, people, a remote, a cluster and a clock, all in memory; each call of a reconciler may hang, be refused,
+lose its answer, meet somebody else's push, or be the last thing that the process does. The code under test is the real
+one but for git, and `test_memory.py` holds that to git.
+
+It fails when the cooldown, the breaker, the gate of a hold, the record's own name, resuming, escalating, or the scope
+of a commit is taken out of the code.
+
+MRC_WORLD_EXAMPLES=2000 tries that many histories, new ones each time.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from reconciling.judge import Judge, incidents, served
+from reconciling.world import MODELS, VERSIONS, World
+
+models = st.sampled_from([MODELS[0], *MODELS])
+who = st.sampled_from([0, 1])
+versions = st.sampled_from(VERSIONS)
+decisions = st.sampled_from(
+    ["hold", "clear", "clear", "clear", "absolve", "absolve", "absolve", "rollback", "all", "none", "none", "none"]
+)
+faults = st.one_of(
+    st.none(),
+    st.tuples(
+        st.sampled_from(["fetch", "ask", "commit", "push", "pushed", "page"]),
+        st.sampled_from(["kill", "hang", "other", "edit", "promote", "hold", "break"]),
+    ),
+    st.just(("push", "refuse")),
+)
+
+
+class TheWorld(RuleBasedStateMachine):
+    """Each rule is something that happens."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.world = World()
+        self.judge = Judge(self.world.remote)
+
+    @rule(who=who, fault=faults, look=st.sampled_from(["now", "now", "now", "stale", "restarted"]))
+    def reconcile(self, who: int, fault: Any, look: str) -> None:
+        """A reconciler comes round; what it sees may be of some time ago."""
+        world, replica = self.world, self.world.replicas[who]
+        if look == "restarted":
+            replica.reconciler = None
+        replica.plan = fault
+        replica.step(world.stale if look == "stale" and world.stale is not None else world.seen())
+
+    @rule(model=models, version=versions, how=st.sampled_from(["part", "whole", "whole", "merged", "serving"]),
+          late=st.sampled_from([1, 1, 100, 2000]), who=who, fault=faults, times=st.sampled_from([1, 2, 3]))  # fmt: skip
+    def fail(self, model: str, version: int, how: str, late: int, who: int, fault: Any, times: int) -> None:
+        """Versions fail in their rollouts, or after them; a reconciler comes round, and its commit is synced."""
+        world = self.world
+        for _ in range(times):
+            if how == "merged":
+                world.line(model, version, version % 5 + 1)
+                world.sync()
+            elif how != "serving":
+                world.release(model, version, whole=how == "whole")
+            world.turn(model, world.cluster.rollouts[model].version, bad=True)
+            world.wait(late)
+            world.stale = world.seen()
+            self.reconcile(who, fault, "now")
+            self.judge.look()
+            world.sync()
+
+    @rule(model=models, version=versions, whole=st.booleans())
+    def release(self, model: str, version: int, whole: bool) -> None:
+        """A version that is promoted, and synced."""
+        self.world.release(model, version, whole=whole)
+
+    @rule(seconds=st.sampled_from([1, 20, 70, 360, 960, 1860, 4000, 11000]), synced=st.booleans())
+    def wait(self, seconds: int, synced: bool) -> None:
+        """Time passes."""
+        self.world.wait(seconds)
+        if synced:
+            self.world.sync()
+
+    @rule(model=models, version=versions, what=st.sampled_from(["bad", "well", "person", "deadline", "telemetry"]))
+    def turn(self, model: str, version: int, what: str) -> None:
+        """A version answers otherwise, or its rollout is ended."""
+        if what in ("bad", "well"):
+            self.world.turn(model, version, bad=what == "bad")
+        else:
+            self.world.abort(model, what)
+
+    @rule(sick=st.booleans(), blind=st.booleans())
+    def ail(self, sick: bool, blind: bool) -> None:
+        """The environment is unhealthy, or nobody can tell."""
+        self.world.sick, self.world.blind = sick, blind
+
+    @rule(
+        model=models, version=versions, fallback=versions, what=st.sampled_from(["promote", "merge", "scale", "readme"])
+    )
+    def edit(self, model: str, version: int, fallback: int, what: str) -> None:
+        """A person changes something; what was green once is merged whatever has been decided since."""
+        if what == "promote":
+            self.world.promote(model, version)
+        elif what == "merge" and version != fallback:
+            self.world.line(model, version, fallback)
+        elif what == "scale":
+            self.world.replicas_line(model, version)
+        elif what == "readme":
+            self.world.readme()
+
+    @rule(model=models, what=decisions)
+    def decide(self, model: str, what: str) -> None:
+        """A person holds, ends a hold, takes a rejection back, or goes back by hand."""
+        if what in ("all", "none"):
+            {"all": self.world.hold, "none": self.world.clear}[what](None)
+        else:
+            getattr(self.world, what)(model)
+
+    @rule(path=st.sampled_from([f"policies/{MODELS[0]}/policy.yaml", "environments/production.yaml", "mrc.yaml"]),
+          what=st.sampled_from(["break_", "repair", "repair"]))  # fmt: skip
+    def main_is_broken(self, path: str, what: str) -> None:
+        """Somebody merges what cannot be read, or puts it right."""
+        getattr(self.world, what)(path)
+
+    # What holds.
+
+    @invariant()
+    def the_history_is_right(self) -> None:
+        if hasattr(self, "judge"):
+            self.judge.look()
+
+    def teardown(self) -> None:
+        if not hasattr(self, "judge"):
+            return
+        try:
+            if not self.judge.convicted:
+                self._quiet()
+        finally:
+            self.world.close()
+
+    def _quiet(self) -> None:
+        """Everything works again, and nobody does anything: then it ends."""
+        world = self.world
+        world.sick = world.blind = False
+        for path in list(world.valid):
+            world.repair(path)
+        for _ in range(16):
+            world.sync()
+            world.wait(61)
+            for replica in world.replicas:
+                replica.plan = None
+                replica.step(world.seen())
+        self.judge.look()
+        last = world.remote.tip
+        for _ in range(3):
+            world.sync()
+            for replica in world.replicas:
+                replica.step(world.seen())
+            world.wait(15)
+        assert world.remote.tip == last, "it comes to rest"
+        files = world.remote.head.files
+        for path, one in incidents(files).items():
+            assert one.spec.outcome is not None, f"{path} never ends"
+        for rollout in world.cluster.rollouts.values():
+            if rollout.aborted is not None and served(files, rollout.model) == rollout.version:
+                known = incidents(files, rollout.model).values()
+                assert any(one.spec.cause.version == rollout.version for one in known), "an abort is followed, or told"
+        told = {str(alert["labels"].get("incident")) for alert in world.cluster.pages}
+        for one in incidents(files).values():
+            if one.spec.action == "page":
+                assert one.metadata.id in told, "people are called"
+
+
+_PHASES = [phase for phase in Phase if phase is not Phase.shrink or not os.environ.get("MRC_WORLD_UNSHRUNK")]
+_EXAMPLES = int(os.environ.get("MRC_WORLD_EXAMPLES", "0"))
+TestTheWorld = TheWorld.TestCase
+TestTheWorld.settings = settings(
+    max_examples=_EXAMPLES or 80, stateful_step_count=40, deadline=None, derandomize=not _EXAMPLES,
+    suppress_health_check=list(HealthCheck), print_blob=bool(_EXAMPLES), phases=_PHASES,
+)  # fmt: skip
+
+
+def test_a_fleet_that_fails_at_once_is_frozen_where_it_went_back_to() -> None:
+    """The hold on everything was written with the first of them, and pinned the others to what had failed."""
+    world = World()
+    try:
+        for model in MODELS:
+            world.release(model, 3, whole=False)
+            world.turn(model, 3, bad=True)
+        world.replicas[0].step(world.seen())
+        Judge(world.remote).look()
+        files = world.remote.head.files
+        assert [served(files, model) for model in MODELS] == [2, 2, 2]
+        assert [path for path in files if path.startswith("holds/")] == ["holds/production/_all.yaml"]
+    finally:
+        world.close()
