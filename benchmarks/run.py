@@ -1,28 +1,33 @@
-"""Side by side in one run, on the same fleet: `mrc render`, `helm template` and `kubectl kustomize`.
+"""Side by side in one run, on the same fleet: `mrc`, `helm template` and `kubectl kustomize`.
 
     benchmarks/run.py [--models 1,100,1000] [--repeat 3] [--kustomize-up-to 100]
 
-Each figure is a whole process, the best of `--repeat` runs taken in turns. Memory is the peak of the largest process.
+Each figure is a whole process with all that it starts, the best of `--repeat` runs taken in turns. What is printed is
+the table of docs/explanation/speed.md.
 """
 
 import argparse
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import chart
 import fleet
 import yaml
 
 MRC = Path(sys.executable).parent / "mrc"
+IDENTITY = ["-c", "user.name=benchmark", "-c", "user.email=benchmark@example.com", "-c", "commit.gpgsign=false"]
 
 
 @cache
@@ -42,19 +47,64 @@ def helm() -> str:
     return str(built)
 
 
-def timed(command: list[str], cwd: Path, output: Path, env: dict[str, str] | None = None) -> tuple[float, float]:
-    """Seconds and the peak MiB of one run; standard output goes to a file, as it would to a cluster."""
-    whole = {**os.environ, **(env or {})}
+class Run(NamedTuple):
+    """One run of a command: seconds on the clock, seconds of all processors."""
+
+    seconds: float
+    cpu: float
+
+
+def run(command: list[str], cwd: Path, output: Path, cache: Path) -> tuple[Run, float]:
+    """A whole process with all that it starts, and the peak of its memory in MiB, looked at four times a second.
+
+    Standard output goes to a file, as it would to a cluster.
+    """
     with output.open("wb") as file:
         start = time.perf_counter()
-        process = subprocess.Popen(command, cwd=cwd, stdout=file, stderr=subprocess.PIPE, env=whole)
+        process = subprocess.Popen(
+            command, cwd=cwd, stdout=file, stderr=subprocess.PIPE, env={**os.environ, "XDG_CACHE_HOME": str(cache)}
+        )
         assert process.stderr is not None
+        ended, peak = threading.Event(), [0.0]
+        watch = threading.Thread(target=lambda: _watch(process.pid, ended, peak))
+        watch.start()
         said = process.stderr.read()
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - start
-    if status:
+        ended.set()
+        watch.join()
+    # 2 is what `mrc plan` says of changes.
+    if os.waitstatus_to_exitcode(status) not in ((0, 2) if "plan" in command else (0,)):
         raise SystemExit(f"{' '.join(command)} failed:\n{said.decode()[-2000:]}")
-    return seconds, usage.ru_maxrss / 1024
+    return Run(seconds, usage.ru_utime + usage.ru_stime), max(peak[0], usage.ru_maxrss / 1024)
+
+
+def _watch(root: int, ended: threading.Event, peak: list[float]) -> None:
+    while not ended.wait(0.25):
+        peak[0] = max(peak[0], _memory(root))
+
+
+def _memory(pid: int) -> float:
+    """What a process and its children hold, in MiB; pages that they share count once."""
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (OSError, ProcessLookupError):
+        return 0.0
+    found = re.search(r"^Pss: +(\d+) kB", rollup, re.MULTILINE)
+    return (int(found[1]) / 1024 if found else 0.0) + sum(_memory(int(child)) for child in children)
+
+
+def machine() -> str:
+    """What ran this, in a line."""
+    cpus = re.findall(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    version = subprocess.run([helm(), "version", "--short"], check=True, capture_output=True, text=True).stdout.strip()
+    cores = len(os.sched_getaffinity(0))
+    return (
+        f"{cores} cores of {cpus[0] if cpus else platform.machine()}, {memory:.0f} GiB, {platform.system()} "
+        f"{platform.release().split('-')[0]}, Python {platform.python_version()}, Helm {version}."
+    )
 
 
 def main() -> None:
@@ -65,59 +115,62 @@ def main() -> None:
     options = parser.parse_args()
     if shutil.which("kubectl") is None:
         options.kustomize_up_to = 0
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
+    print(machine(), flush=True)
     for models in (int(number) for number in options.models.split(",")):
         with tempfile.TemporaryDirectory(prefix="mrc-benchmark-") as temporary:
             compare(Path(temporary), models, options.repeat, kustomize=models <= options.kustomize_up_to)
 
 
 def compare(folder: Path, models: int, repeat: int, *, kustomize: bool) -> None:
-    """Make the fleet, run every command on it `repeat` times in turns, print a table."""
-    repository, templates, output = folder / "fleet", folder / "chart", folder / "output"
+    """Make the fleet, run every command on it `repeat` times in turns, print a table in Markdown."""
+    repository, templates, output, cache = folder / "fleet", folder / "chart", folder / "output", folder / "cache"
     fleet.make(repository, models)
-    cached = {"XDG_CACHE_HOME": str(folder / "cache")}
-    subprocess.run([MRC, "render"], cwd=repository, check=True, capture_output=True, env={**os.environ, **cached})
+    run([str(MRC), "render"], repository, output, cache)
     objects = chart.make(repository, templates, models)
     if models <= 10:
         same_objects(repository, templates)
-    policy = repository / "policies" / fleet.name_of(0) / "policy.yaml"
+    for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], [*IDENTITY, "commit", "-q", "-m", "Begin"]):
+        subprocess.run(["git", *arguments], cwd=repository, check=True)
 
-    def cold() -> tuple[float, float]:
+    def mrc(*arguments: str) -> tuple[Run, float]:
+        return run([str(MRC), *arguments], repository, output, cache)
+
+    def cold() -> tuple[Run, float]:
         shutil.rmtree(repository / "rendered")
-        shutil.rmtree(folder / "cache", ignore_errors=True)
-        return timed([str(MRC), "render"], repository, output, cached)
+        shutil.rmtree(cache, ignore_errors=True)
+        return mrc("render")
 
-    def nothing_changed() -> tuple[float, float]:
-        return timed([str(MRC), "render"], repository, output, cached)
+    def one_changed() -> tuple[Run, float]:
+        policy = repository / "policies" / fleet.name_of(0) / "policy.yaml"
+        more = re.sub(r"replicas: (\d+)", lambda match: f"replicas: {int(match[1]) + 1}", policy.read_text(), count=1)
+        policy.write_text(more)
+        return mrc("render")
 
-    def one_changed() -> tuple[float, float]:
-        text = policy.read_text()
-        one, other = ("4", "5") if "replicas: 4" in text else ("5", "4")
-        policy.write_text(text.replace(f"replicas: {one}", f"replicas: {other}"))
-        return timed([str(MRC), "render"], repository, output, cached)
-
-    commands: dict[str, Callable[[], tuple[float, float]]] = {
-        "mrc render, nothing rendered yet": cold,
-        "mrc render, nothing changed": nothing_changed,
-        "mrc render, one policy changed": one_changed,
-        "helm template": lambda: timed([helm(), "template", "fleet", str(templates)], folder, output),
+    commands: dict[str, Callable[[], tuple[Run, float]]] = {
+        "`mrc render`, nothing rendered yet": cold,
+        "`mrc render`, nothing changed": lambda: mrc("render"),
+        "`mrc render`, one policy changed": one_changed,
+        "`mrc plan`, one policy changed": lambda: mrc("plan", "--base", "main"),
+        "`mrc check`, one policy changed": lambda: mrc("check", "--base", "main"),
+        "`helm template`": lambda: run([helm(), "template", "fleet", str(templates)], folder, output, cache),
     }
     if kustomize:
-        for environment in sorted(each.name for each in (repository / "rendered").iterdir()):
-            commands[f"kubectl kustomize, {environment}"] = lambda environment=environment: timed(
-                ["kubectl", "kustomize", str(repository / "rendered" / environment)], folder, output
-            )
-    runs: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+        for environment in fleet.ENVIRONMENTS:
+            build = ["kubectl", "kustomize", str(repository / "rendered" / environment)]
+            commands[f"`kubectl kustomize`, {environment}"] = lambda build=build: run(build, folder, output, cache)
+    runs: dict[str, list[tuple[Run, float]]] = {name: [] for name in commands}
     for _ in range(repeat):
         for name, command in commands.items():
             runs[name].append(command())
-    reference = min(seconds for seconds, _ in runs["helm template"])
-    print(f"{models} models, {objects} objects")
-    print(f"  {'':36} {'seconds':>9} {'of helm':>8} {'us/object':>10} {'MiB':>6}")
+    reference = min(one.seconds for one, _ in runs["`helm template`"])
+    counted = f"{models:,} model{'s' if models > 1 else ''}"
+    print(f"\n| {counted}, {objects:,} objects | seconds | of Helm | CPU seconds | µs an object | MiB |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for name, found in runs.items():
-        seconds, memory = min(found)
-        print(f"  {name:36} {seconds:9.3f} {seconds / reference:8.2f} {seconds / objects * 1e6:10.0f} {memory:6.0f}")
-    print(flush=True)
+        (seconds, cpu), memory = min(found)
+        each = seconds / objects * 1e6
+        print(f"| {name} | {seconds:.2f} | {seconds / reference:.2f} | {cpu:.2f} | {each:,.0f} | {memory:.0f} |")
+    sys.stdout.flush()
 
 
 def same_objects(repository: Path, templates: Path) -> None:
