@@ -13,6 +13,7 @@ from typing import Literal
 
 from mrc.reconcile.git import REMOTE_SECONDS, Git, GitError
 from mrc.reconcile.gittree import GitTree
+from mrc.reconcile.trees import write
 
 _PATH = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[a-zA-Z0-9_.-]+(?:/[a-zA-Z0-9_.-]+)*")
 # A race: somebody else's push came first. What is not listed here is final.
@@ -77,29 +78,11 @@ class Ledger:
         for path in edits:
             if not _PATH.fullmatch(path):
                 raise ValueError(f"{path!r} is no path that mrc writes")
-        with tempfile.TemporaryDirectory(prefix="mrc-index-") as folder:
-            tree = self._write(parent, edits, Path(folder))
-            if tree == self.git.run("rev-parse", "--verify", f"{parent}^{{tree}}").strip():
+        with tempfile.TemporaryDirectory(prefix="mrc-commit-") as folder:
+            before, tree = write(self.git, parent, edits, Path(folder))
+            if tree == before:
                 return None
             return self._commit(parent, tree, message, when, Path(folder))
-
-    def _write(self, parent: str, edits: Mapping[str, bytes | None], folder: Path) -> str:
-        wanted = [(path, data) for path, data in sorted(edits.items()) if data is not None]
-        listed = folder / "paths"
-        for number, (_, data) in enumerate(wanted):
-            (folder / str(number)).write_bytes(data)
-        listed.write_text("".join(f"{folder / str(number)}\n" for number in range(len(wanted))))
-        with listed.open("rb") as paths:
-            blobs = self.git.run("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=paths).split()
-        index = {"GIT_INDEX_FILE": str(folder / "index")}
-        self.git.run("read-tree", parent, env=index)
-        entries = [f"100644 {blob}\t{path}\0" for blob, (path, _) in zip(blobs, wanted, strict=True)]
-        entries += [f"0 {'0' * 40}\t{path}\0" for path, data in edits.items() if data is None]
-        info = folder / "info"
-        info.write_text("".join(entries))
-        with info.open("rb") as lines:
-            self.git.run("update-index", "-z", "--index-info", env=index, stdin=lines)
-        return self.git.run("write-tree", env=index).strip()
 
     def _commit(self, parent: str, tree: str, message: str, when: datetime, folder: Path) -> str:
         text = folder / "message"
