@@ -40,7 +40,7 @@ def analyse(
     linked = _linked(*load(tree, models))
     if base is None:
         return _checked(tree, linked, None, None, now)
-    before = _linked(*load(base, models))
+    before = _linked(*load(base, models, linked.objects))
     found = _checked(tree, linked, Base(base, before.fleet), before, now)
 
     def following(edited: Tree, name: str) -> list[Diagnostic]:

@@ -66,11 +66,18 @@ class Objects:
     """By environment and model; None is the whole environment."""
     broken: set[str] = field(default_factory=set)
     """Files with errors, so that a reference to one is not reported as missing on top."""
+    parsed: dict[str, tuple[Document, Envelope]] = field(default_factory=dict)
+    """Everything without a finding, by path."""
 
 
-def load(tree: Tree, models: Iterable[str] | None = None) -> tuple[Objects, list[Diagnostic]]:
-    """Read and parse the tree; only these models when they are given (what they share always)."""
-    objects, found = load_shared(tree)
+def load(
+    tree: Tree, models: Iterable[str] | None = None, like: Objects | None = None
+) -> tuple[Objects, list[Diagnostic]]:
+    """Read and parse the tree; only these models when they are given (what they share always).
+
+    What has the same bytes in `like`, which was loaded from a tree much like this one, is not parsed again.
+    """
+    objects, found = load_shared(tree, like)
     asked = sorted(name for name in set(models or ()) if re.fullmatch(NAME, name))
     folders = ["policies"] if models is None else [f"policies/{name}" for name in asked]
     for folder in folders:
@@ -97,9 +104,9 @@ def incidents(tree: Tree) -> list[Diagnostic]:
     return found + _links(tree, "incidents")
 
 
-def load_shared(tree: Tree) -> tuple[Objects, list[Diagnostic]]:
+def load_shared(tree: Tree, like: Objects | None = None) -> tuple[Objects, list[Diagnostic]]:
     """What all models share: everything of the paths in SHARED."""
-    objects, found = Objects(), list[Diagnostic]()
+    objects, found = Objects(parsed=dict(like.parsed) if like is not None else {}), list[Diagnostic]()
     _root(tree, objects, found)
     for folder in SHARED[1:]:
         found += _folder(tree, folder, objects)
@@ -110,7 +117,7 @@ def load_shared(tree: Tree) -> tuple[Objects, list[Diagnostic]]:
 
 def load_model(tree: Tree, shared: Objects, name: str) -> tuple[Objects, list[Diagnostic]]:
     """One model beside what all models share."""
-    objects = replace(shared, models={}, broken=set(shared.broken))
+    objects = replace(shared, models={}, broken=set(shared.broken), parsed=dict(shared.parsed))
     return objects, _folder(tree, f"policies/{name}", objects)
 
 
@@ -206,6 +213,8 @@ def _parsed(
         found.append(at_file(UNREADABLE, path, f"it cannot be read: {problem}"))
         objects.broken.add(path)
         return None
+    if path in objects.parsed and objects.parsed[path][0].text.encode() == data:
+        return objects.parsed[path]
     document = read(path, data)
     if isinstance(document, Diagnostic):
         found.append(document)
@@ -223,4 +232,5 @@ def _parsed(
             found.append(document.report(DISAGREES, ("metadata", key), message))
             objects.broken.add(path)
             return None
+    objects.parsed[path] = document, parsed
     return document, parsed
