@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,16 @@ from world.story import Story
 
 @contextlib.contextmanager
 def reconciling(
-    story: Story, url: str = "", name: str = "reconciler", config: Path | None = None, **wanted: Any
+    story: Story,
+    url: str = "",
+    name: str = "reconciler",
+    config: Path | None = None,
+    options: Sequence[str | Path] = (),
+    **wanted: Any,
 ) -> Iterator[Reconciler]:
     """A reconciler that watches the story, ready to act; for `wanted` see `reconciler.serve`."""
     remote, kubeconfig = url or story.repository.remote.as_uri(), config or story.plane.kubeconfig()
-    with reconciler.serve(remote, kubeconfig, story.folder / name, **wanted) as running:
+    with reconciler.serve(remote, kubeconfig, story.folder / name, *options, **wanted) as running:
         story.until(f"the {name} watches", lambda: "watching" in running.said())
         yield running
 

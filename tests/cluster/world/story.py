@@ -130,7 +130,7 @@ class Story:
 
     # What is told.
 
-    def until(self, what: str, look: Callable[[], T], *, seconds: float = 120) -> T:
+    def until(self, what: str, look: Callable[[], T], *, seconds: float = 300) -> T:
         """Wait for `look`, and write down how long after the step before it came."""
         begin = time.monotonic()
         found = wait(what, look, seconds=seconds, seen=self.seen)
