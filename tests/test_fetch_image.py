@@ -1,4 +1,4 @@
-"""What can be known of the init container's image without a container engine."""
+"""What can be known of the image of `mrc fetch` and `mrc reconcile` without a container engine."""
 
 import json
 import re
@@ -46,7 +46,17 @@ def test_the_entrypoint_is_the_console_script_of_the_wheel(instructions: list[tu
     (entrypoint,) = [json.loads(rest) for name, rest in instructions if name == "ENTRYPOINT"]
     assert entrypoint[0] in project["scripts"]
     assert WHEEL.removeprefix("dist/").startswith(project["name"] + "-")
-    assert "s3" in project["optional-dependencies"]
+    assert {"s3", "reconcile"} <= set(project["optional-dependencies"])
+
+
+def test_the_reconciler_finds_git_ssh_and_who_it_is(instructions: list[tuple[str, str]]) -> None:
+    (user,) = [rest for name, rest in instructions if name == "USER"]
+    last = max(at for at, (name, _) in enumerate(instructions) if name == "FROM")
+    (system,) = [rest for name, rest in instructions[last:] if name == "RUN"]
+    assert re.search(r"apt-get install --yes --no-install-recommends git openssh-client ", system)
+    # ssh and ssh-keygen end with "No user exists" for a number that has no name.
+    assert f":x:{user}::" in system
+    assert ">> /etc/passwd" in system
 
 
 def test_the_pod_runs_as_nobody_in_particular(instructions: list[tuple[str, str]]) -> None:
@@ -78,7 +88,7 @@ def test_what_the_build_runs_yields_a_fetch_that_writes_to_the_volume_alone(
     wheel = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "build")]
     subprocess.run(wheel, cwd=ROOT, check=True, capture_output=True, timeout=120)
     for name, command in instructions:
-        if name == "RUN":
+        if name == "RUN" and "apt-get" not in command:
             here = command.replace("/opt/mrc", f"{tmp_path}/opt/mrc").replace("/build/", f"{tmp_path}/build/")
             here = here.replace("python -m venv", f"{sys.executable} -m venv", 1)
             subprocess.run(["sh", "-ec", here], check=True, capture_output=True, timeout=600)
@@ -97,6 +107,12 @@ def test_what_the_build_runs_yields_a_fetch_that_writes_to_the_volume_alone(
     assert (tmp_path / "models/repository/m/1/w").read_bytes() == b"weights"
     assert installed(tmp_path) == before
     assert not [path for path in before if path.name == "pip"]
+    asked = subprocess.run(
+        [tmp_path / "opt/mrc/bin/mrc", "reconcile", "git://example.com/m.git", "-e", "production"], cwd="/",
+        timeout=60, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert asked.returncode == 2, asked.stderr  # its own refusal: what it imports is there
+    assert "not by git" in asked.stderr
 
 
 def installed(root: Path) -> set[Path]:

@@ -189,6 +189,14 @@ def prometheus() -> None:
             _debian("prometheus", folder)
 
 
+def openssh() -> None:
+    """OpenSSH's server, with what it needs to run as whoever runs the tests."""
+    with _making("openssh") as folder:
+        if folder:
+            for package in ("openssh-server", "libwrap0", "libnss-wrapper"):
+                _debian(package, folder)
+
+
 def _debian(package: str, folder: Path) -> None:
     """Unpack a package of the distribution: not installed, so no service starts and no root is needed."""
     if not shutil.which("apt-get"):
@@ -322,6 +330,7 @@ def _own_module(name: str) -> None:
 
 RECIPES: dict[str, Callable[[], None]] = {
     "prometheus": prometheus,
+    "openssh": openssh,
     "crds": crds,
     "kubectl": kubectl,
     "triton": triton,

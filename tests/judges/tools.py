@@ -43,9 +43,9 @@ def home(name: str) -> Path:
     """The folder of one tool for the present pins, whether or not it is installed.
 
     `name` is a file of `requirements/` without its suffix, or one of `crds`, `argo-rollouts`, `control-plane`,
-    `prometheus` and `OWN_MODULES`.
+    `prometheus`, `openssh` and `OWN_MODULES`.
     """
-    if name == "prometheus":  # the distribution pins it
+    if name in ("prometheus", "openssh"):  # the distribution pins it
         return cache() / f"{name}-apt"
     if name == "control-plane" or name in OWN_MODULES:
         pinned, main = (CLUSTER / name, OWN_MODULES[name]) if name in OWN_MODULES else (CLUSTER, KUBERNETES)
@@ -99,6 +99,11 @@ def prometheus() -> str:
 def alertmanager() -> str:
     """Alertmanager, as the distribution calls it: the one on PATH, else the installed one."""
     return shutil.which("prometheus-alertmanager") or str(installed("alertmanager") / "alertmanager")
+
+
+def openssh() -> Path:
+    """A root folder with OpenSSH's server, and the library that gives it an account without one on the machine."""
+    return installed("openssh")
 
 
 def kubectl() -> str:

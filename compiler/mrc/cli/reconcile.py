@@ -54,6 +54,14 @@ def _place(context: click.Context, option: click.Parameter, value: str | None) -
     help="A file with the token for an https:// repository, and for the pull requests of its forge.",
 )  # fmt: skip
 @click.option(
+    "--ssh-key", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="The SSH key for an ssh:// repository; the machine's own ssh configuration is not read with it.",
+)  # fmt: skip
+@click.option(
+    "--known-hosts", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="The keys of the hosts that are spoken to by SSH, as ssh-keyscan prints them; no other is.",
+)  # fmt: skip
+@click.option(
     "--signing-key", type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="The SSH key that commits are signed with.",
 )  # fmt: skip
@@ -70,7 +78,8 @@ def _place(context: click.Context, option: click.Parameter, value: str | None) -
 def reconcile(
     url: str, environment: str, branch: str, folder: Path | None, kubeconfig: Path | None,
     lease: tuple[str, str] | None, listen: str, every: float,
-    token_file: Path | None, signing_key: Path | None, argocd_token_file: Path | None, hook_secrets: Path | None,
+    token_file: Path | None, ssh_key: Path | None, known_hosts: Path | None, signing_key: Path | None,
+    argocd_token_file: Path | None, hook_secrets: Path | None,
     name: str, email: str,
 ) -> int:  # fmt: skip
     """Follow aborted rollouts and alerts with commits to REPOSITORY, until SIGTERM.
@@ -85,7 +94,12 @@ def reconcile(
     from mrc.reconcile.reconciler import RefusedError
     from mrc.reconcile.service import Service
     from mrc.reconcile.telemetry import Telemetry, serve
+    from mrc.reconcile.transport import AddressError, transport
 
+    try:
+        way = transport(url, ssh_key, known_hosts)
+    except AddressError as problem:
+        raise click.UsageError(str(problem)) from None
     gc.enable()  # unlike the other verbs it runs on and on
     stop = threading.Event()
 
@@ -98,7 +112,7 @@ def reconcile(
     with tempfile.TemporaryDirectory(prefix="mrc-reconcile-") as scratch:
         token = from_file(token_file) if token_file is not None else None
         credentials = askpass(Path(scratch), token) if token is not None else dict
-        git = Git((folder or Path(scratch)) / "repository.git", credentials)
+        git = Git((folder or Path(scratch)) / "repository.git", credentials, way)
         ledger = Ledger(git, url, branch, Identity(name, email, signing_key))
         api = Api(kubeconfig)
         service = Service(

@@ -1,28 +1,35 @@
 """git's plumbing on a bare repository, through GitPython's command runner: no work tree, no hooks, no prompts."""
 
 import os
+import re
 import signal
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
+
+from mrc.reconcile.transport import Transport
 
 if TYPE_CHECKING:
     from git import Repo
 
-LOCAL_SECONDS = 60.0
-REMOTE_SECONDS = 60.0
+IDLE_SECONDS = 60.0
+"""How long git may say nothing, not even that it goes on; what is slow and alive has all the time."""
 _CONFIG = (
     "core.hooksPath=/dev/null", "protocol.ext.allow=never", "core.fsmonitor=false", "gc.autoDetach=false",
     "transfer.fsckObjects=false", "commit.gpgSign=false", "credential.helper=", "core.quotePath=false",
     # A connection that says nothing for so long is given up.
-    "http.lowSpeedLimit=1", "http.lowSpeedTime=20",
+    "http.lowSpeedLimit=1", "http.lowSpeedTime=30",
+    # A token is sent to the host that it was given for.
+    "http.followRedirects=false",
 )  # fmt: skip
-_SSH = "-o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=4"
+_PROGRESS = re.compile(r"(?:remote: )?[A-Z][A-Za-z ]+: +(?:\d+%|\d+, done)")
 
 
 class GitError(Exception):
-    """git failed; the text is its own, with no credentials. `status` is None when it took too long and was stopped."""
+    """git failed; the text is its own, with no credentials. `status` is None when it was silent and was stopped."""
 
     def __init__(self, status: int | None, text: str) -> None:
         super().__init__(text)
@@ -32,17 +39,22 @@ class GitError(Exception):
 class Git:
     """Commands in one bare repository. `credentials` gives variables of the environment that the remote needs."""
 
-    def __init__(self, folder: Path, credentials: Callable[[], Mapping[str, str]] = dict) -> None:
+    def __init__(
+        self, folder: Path, credentials: Callable[[], Mapping[str, str]] = dict, way: Transport | None = None
+    ) -> None:
         import git
 
         self.folder, self._credentials = folder, credentials
+        way = way if way is not None else Transport()
         folder.mkdir(parents=True, exist_ok=True)
         self._environment = {
-            "GIT_ALLOW_PROTOCOL": "file:https:http:ssh",
+            "GIT_ALLOW_PROTOCOL": way.protocols,
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_SSH_COMMAND": f"ssh {_SSH}",
+            "GIT_SSH_COMMAND": way.ssh,
+            "GIT_SSH_VARIANT": "ssh",
+            "GIT_PROGRESS_DELAY": "0",
             "GIT_DIR": str(folder),
             "LC_ALL": "C",
         }
@@ -56,10 +68,10 @@ class Git:
         *arguments: str,
         env: Mapping[str, str] | None = None,
         stdin: BinaryIO | None = None,
-        seconds: float = LOCAL_SECONDS,
+        seconds: float = IDLE_SECONDS,
         config: Sequence[str] = (),
     ) -> str:
-        """Standard output. Raises GitError, also when it takes longer than `seconds`; then its children die with it."""
+        """Standard output. Raises GitError, also when it is silent for `seconds`; then its children die with it."""
         status, out, error = self.told(*arguments, env=env, stdin=stdin, seconds=seconds, config=config)
         if status != 0:
             raise GitError(status, error.strip() or out.strip() or f"git {arguments[0]} ended with {status}")
@@ -70,10 +82,10 @@ class Git:
         *arguments: str,
         env: Mapping[str, str] | None = None,
         stdin: BinaryIO | None = None,
-        seconds: float = LOCAL_SECONDS,
+        seconds: float = IDLE_SECONDS,
         config: Sequence[str] = (),
     ) -> tuple[int, str, str]:
-        """Exit status, standard output and standard error. Raises GitError when it takes longer than `seconds`."""
+        """Exit status, standard output and standard error. Raises GitError when it is silent for `seconds`."""
         options = [part for item in (*_CONFIG, *config) for part in ("-c", item)]
         remote = self._credentials() if arguments[0] in ("fetch", "push") else {}
         running: Any = self.repo.git.execute(
@@ -84,10 +96,65 @@ class Git:
             start_new_session=True,
         )
         process: subprocess.Popen[bytes] = running.proc
+        told = _heard(process, seconds)
+        if told is None:
+            raise GitError(None, f"git {arguments[0]} said nothing for {seconds:.0f} s, and was stopped")
+        out, error = told
+        return process.returncode, out.decode(errors="replace"), _told(error.decode(errors="replace"))
+
+
+def _heard(process: subprocess.Popen[bytes], seconds: float) -> tuple[bytes, bytes] | None:
+    """Both streams to their end; None when they were silent for so long, and everything of it is ended."""
+    heard = [time.monotonic()]
+    assert process.stdout is not None
+    assert process.stderr is not None
+
+    def read(stream: IO[bytes], into: list[bytes]) -> None:
+        while chunk := os.read(stream.fileno(), 1 << 16):
+            into.append(chunk)
+            heard[0] = time.monotonic()
+
+    out: list[bytes] = []
+    error: list[bytes] = []
+    threads = [
+        threading.Thread(target=read, args=each, daemon=True)
+        for each in ((process.stdout, out), (process.stderr, error))
+    ]
+    for thread in threads:
+        thread.start()
+    silent, moved = False, 0
+    for thread in threads:
+        while thread.is_alive() and not silent:
+            thread.join(min(1.0, seconds / 4))
+            if time.monotonic() - heard[0] > seconds / 4 and (now := _moved(process.pid)) != moved:
+                heard[0], moved = time.monotonic(), now
+            silent = time.monotonic() - heard[0] > seconds
+    if silent:
+        os.killpg(process.pid, signal.SIGKILL)
+    for thread in threads:
+        thread.join()
+    process.stdout.close()
+    process.stderr.close()
+    process.wait()
+    return None if silent else (b"".join(out), b"".join(error))
+
+
+def _moved(session: int) -> int:
+    """How many bytes git's processes have read and written, where the system says so: a large file that comes slowly
+    is no progress to git. What ssh reads does not count, for its own keep-alives are among it."""
+    total = 0
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            out, error = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            raise GitError(None, f"git {arguments[0]} said nothing for {seconds:.0f} s, and was stopped") from None
-        return process.returncode, out.decode(errors="replace"), error.decode(errors="replace")
+            name, _, rest = (folder / "stat").read_text().partition("(")[2].rpartition(")")
+            if name != "ssh" and int(rest.split()[3]) == session:
+                lines = (folder / "io").read_text().splitlines()
+                total += sum(int(line.partition(": ")[2]) for line in lines if line.startswith(("rchar", "wchar")))
+        except (OSError, ValueError, IndexError):
+            continue  # it ended meanwhile, or is somebody else's
+    return total
+
+
+def _told(error: str) -> str:
+    """What git said, without the progress that showed that it was alive."""
+    lines = [line.rstrip().rpartition("\r")[2] for line in error.split("\n")]
+    return "\n".join(line for line in lines if line and not _PROGRESS.match(line))

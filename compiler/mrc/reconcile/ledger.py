@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from mrc.reconcile.git import REMOTE_SECONDS, Git, GitError
+from mrc.reconcile.git import IDLE_SECONDS, Git, GitError
 from mrc.reconcile.gittree import GitTree
 from mrc.reconcile.trees import write
 
@@ -41,7 +41,7 @@ class Identity:
 class Ledger:
     """A branch of a remote."""
 
-    def __init__(self, git: Git, url: str, branch: str, identity: Identity, *, seconds: float = REMOTE_SECONDS) -> None:
+    def __init__(self, git: Git, url: str, branch: str, identity: Identity, *, seconds: float = IDLE_SECONDS) -> None:
         self.git, self.url, self.branch, self.identity = git, url, branch, identity
         self._seconds = seconds
 
@@ -49,8 +49,8 @@ class Ledger:
         """The commit at the tip of the branch; with the branches below the folder `beside`. Raises GitError."""
         own = f"refs/remotes/origin/{self.branch}"
         self.git.run(
-            "fetch", "--quiet", "--no-tags", "--depth=1", "--no-write-fetch-head", "--no-recurse-submodules", "--force",
-            *(["--prune"] if beside else []), "--", self.url, f"refs/heads/{self.branch}:{own}",
+            "fetch", "--progress", "--no-tags", "--depth=1", "--no-write-fetch-head", "--no-recurse-submodules",
+            "--force", *(["--prune"] if beside else []), "--", self.url, f"refs/heads/{self.branch}:{own}",
             *([f"refs/heads/{beside}/*:refs/remotes/origin/{beside}/*"] if beside else []), seconds=self._seconds,
         )  # fmt: skip
         return self.git.run("rev-parse", "--verify", "--end-of-options", f"{own}^{{commit}}").strip()
@@ -108,7 +108,7 @@ class Ledger:
         """
         ref = f"refs/heads/{branch or self.branch}"
         refspec = f"{commit}:{ref}"
-        options = ["--porcelain", "--no-verify", *(["--dry-run"] if dry else [])]
+        options = ["--porcelain", "--progress", "--no-verify", *(["--dry-run"] if dry else [])]
         options += [f"--force-with-lease={ref}:{over}"] if over is not None else []
         try:
             _, out, error = self.git.told("push", *options, "--", self.url, refspec, seconds=self._seconds)
@@ -130,5 +130,5 @@ class Ledger:
 
 def _said(status: str, error: str) -> str:
     told = [line.removeprefix("remote:").strip() for line in error.splitlines() if line.startswith("remote:")]
-    told = told or [line.strip() for line in error.splitlines() if line.startswith(("fatal:", "error:"))]
+    told = told or [line.strip() for line in error.splitlines() if line.strip()]
     return "; ".join(part for part in (status.partition("\t")[2], *told) if part)[:500]

@@ -17,6 +17,7 @@ from mrc.reconcile.ledger import Ledger
 from mrc.reconcile.monitoring import Monitoring, MonitoringError
 from mrc.reconcile.proposals import Proposals
 from mrc.reconcile.reconciler import Reconciler, RefusedError, Seen
+from mrc.reconcile.rights import needs, refused
 from mrc.reconcile.signals import Object, aborted, alerts, running
 from mrc.reconcile.sync import Syncer
 from mrc.reconcile.telemetry import Telemetry
@@ -101,11 +102,23 @@ class Service:
             self._ledger, self._name, unknown, self._telemetry, self._clock, proposing=self._proposals
         )
         environment = reconciler.start()
+        self._may_read(environment)
         if environment.spec.reconcile.mode != "observe":
             asked = self._ledger.may_push()
             if asked.state != "done":
                 raise RefusedError(f"the remote would not let mrc push: {asked.text}")
         return reconciler, environment
+
+    def _may_read(self, environment: Environment) -> None:
+        """Raises RefusedError when the API server would not let it see what it decides on."""
+        namespace = environment.spec.namespace
+        try:
+            missing = refused(self._api, needs(namespace, environment.spec.reconcile.sync))
+        except ClusterError as fault:
+            self._telemetry.log("the API server cannot be asked for its rights", level="warning", error=str(fault))
+            return
+        if missing:
+            raise RefusedError(f"the API server would not let mrc {'; '.join(missing)}")
 
     def _proposals(self, settings: Reconcile) -> Proposals:
         """Pull requests, once the forge says that they may be made. Raises RefusedError, ForgeError."""
