@@ -180,18 +180,57 @@ def test_a_repository_without_git_on_the_machine_is_said(repository: Path) -> No
     assert "git is not installed" in calm(done, 2)
 
 
-def test_hooks_filters_and_drivers_of_a_repository_do_not_run(repository: Path) -> None:
-    """Checking somebody's branch must not run somebody's program."""
-    ran = repository / "ran"
+@pytest.mark.parametrize("verb", ["check", "plan"])
+def test_nothing_that_a_repository_names_runs(repository: Path, verb: str) -> None:
+    """Checking somebody's branch must not run somebody's program: filters, drivers, hooks, monitors, servers."""
+    ran = repository.parent / "ran"
     program = repository / ".git/evil"
     program.write_text(f"#!/bin/sh\ntouch {ran}\ncat\n")
     program.chmod(0o755)
-    for key in ("filter.evil.smudge", "filter.evil.clean", "diff.evil.textconv", "diff.evil.command", "diff.external"):
-        git(repository, "config", key, str(program))
+    shutil.copy(program, repository / ".git/hooks/post-index-change")
+    shutil.copy(program, repository / ".git/hooks/fsmonitor-watchman")
+    # Written by hand: git config would start the monitor itself.
+    with (repository / ".git/config").open("a") as config:
+        config.write(f"""
+[core]
+    fsmonitor = {program}
+    untrackedCache = true
+    pager = {program}
+    sshCommand = {program}
+[filter "evil"]
+    clean = {program}
+    smudge = {program}
+    process = {program}
+    required = true
+[diff]
+    external = {program}
+[diff "evil"]
+    textconv = {program}
+    command = {program}
+[remote "evil"]
+    url = file://{repository}
+    uploadpack = {program}
+    promisor = true
+    partialCloneFilter = blob:none
+[extensions]
+    partialClone = evil
+""")
     (repository / ".gitattributes").write_text("* filter=evil diff=evil\n")
     change(repository)
-    calm(forked("check", "--base", "main", cwd=repository), 0)
+    (repository / VERSION).touch()  # another time, the same bytes
+    said = calm(forked(verb, "--base", "main", cwd=repository), 0 if verb == "check" else 2)
     assert not ran.exists()
+    assert ("hello-model" in said) == (verb == "plan")
+    blob = git(repository, "-c", "core.fsmonitor=false", "rev-parse", f"HEAD:{POLICY}")
+    (repository / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    said = calm(forked(verb, "--base", "main", cwd=repository), 2 if verb == "check" else 1)
+    assert not ran.exists()
+    assert "fetch it whole, without --filter" in said
+
+
+def test_a_file_that_was_only_touched_has_not_changed(repository: Path) -> None:
+    (repository / POLICY).touch()
+    assert "Nothing changes" in calm(forked("plan", "--base", "main", cwd=repository), 0)
 
 
 def test_only_what_a_change_touches_is_reverted_on_trial(fleet: Path, monkeypatch: pytest.MonkeyPatch) -> None:

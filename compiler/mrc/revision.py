@@ -1,5 +1,7 @@
-"""A git revision as a tree, read through git's plumbing; nothing is checked out."""
+"""A git revision as a tree, read through git's plumbing; nothing is checked out, and nothing of the repository runs."""
 
+import hashlib
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,9 +30,24 @@ def repository(root: Path) -> "Repo | None":
         return None
 
     try:
-        return git.Repo(root, search_parent_directories=True)
+        found = git.Repo(root, search_parent_directories=True)
     except (git.InvalidGitRepositoryError, git.NoSuchPathError):
         return None
+    found.git.update_environment(**_nothing_runs())
+    return found
+
+
+def _nothing_runs() -> dict[str, str]:
+    """The environment in which git starts no program that the repository names, and asks no server for objects.
+
+    What else would start one (filters, textconv, drivers of diff, hooks of commands that write) is never called.
+    """
+    count = int(os.environ.get("GIT_CONFIG_COUNT") or 0)  # CI says safe.directory there
+    settings = {"core.fsmonitor": "false", "core.hooksPath": os.devnull}
+    found = {"GIT_CONFIG_COUNT": str(count + len(settings)), "GIT_OPTIONAL_LOCKS": "0", "GIT_ALLOW_PROTOCOL": ""}
+    for number, (key, value) in enumerate(settings.items(), count):
+        found |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return found
 
 
 def base_commit(repo: "Repo", revision: str) -> str:
@@ -93,7 +110,12 @@ class RevisionTree:
     def read(self, path: str) -> bytes:
         if path not in self._blobs:
             raise UnreadableError("there is no such file")
-        _, _, size, stream = self._repo.git.stream_object_data(self._blobs[path])
+        try:
+            _, _, size, stream = self._repo.git.stream_object_data(self._blobs[path])
+        except ValueError:
+            # Taken for a broken file, what was merged would not be compared with, and nobody would be told.
+            message = f"this clone does not have {path} of {self.commit[:12]}: fetch it whole, without --filter"
+            raise UnreachableError(message) from None
         if size > LARGEST:
             raise UnreadableError(f"it has more than {LARGEST >> 20} MiB")
         data: bytes = stream.read()
@@ -104,10 +126,25 @@ def changed(repo: "Repo", root: Path, commit: str) -> list[str]:
     """What mrc reads below `root` and what differs between the commit and the work tree, untracked files too."""
     prefix = _prefix(repo, root)
     wanted = ["--", *(f":(top,literal){prefix}{name}" for name in ROOTS)]
-    differing = repo.git.diff("--name-only", "-z", "--no-renames", "--no-ext-diff", commit, *wanted)
-    new = repo.git.ls_files("--others", "--full-name", "-z", *wanted)
-    paths = {path for listed in (differing, new) for path in listed.split("\0") if path}
-    return sorted(path.removeprefix(prefix) for path in paths)
+    # The plumbing looks at no content, so that no filter runs; what only has another time is told apart below.
+    parts = repo.git.diff_index("-z", "--no-renames", "--ignore-submodules=dirty", commit, *wanted).split("\0")
+    differing = {path for meta, path in zip(parts[::2], parts[1::2], strict=False) if not _same(repo, meta, path)}
+    new = repo.git.ls_files("--others", "--full-name", "-z", *wanted).split("\0")
+    return sorted(path.removeprefix(prefix) for path in differing | set(filter(None, new)))
+
+
+def _same(repo: "Repo", meta: str, path: str) -> bool:
+    """Whether a file that may differ holds the bytes of the commit. `meta` is what diff-index says of it."""
+    old_mode, new_mode, old, _, _ = meta.removeprefix(":").split(" ")
+    place = Path(repo.working_tree_dir or "") / path
+    if old_mode != new_mode or not new_mode.startswith("100") or place.is_symlink():
+        return False
+    try:
+        data = place.read_bytes()
+    except OSError:
+        return False
+    algorithm = "sha1" if len(old) == 40 else "sha256"
+    return hashlib.new(algorithm, b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest() == old
 
 
 def _prefix(repo: "Repo", root: Path) -> str:

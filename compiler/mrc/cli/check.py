@@ -24,7 +24,10 @@ def check(base: str | None, now: str | None, form: str, directory: Path) -> int:
     at = _time(now)
     tree = work_tree(directory)
     compared, note = _base(tree, directory, base)
-    compiled = analyse(tree, base=compared, now=at)
+    try:
+        compiled = analyse(tree, base=compared, now=at)
+    except UnreachableError as problem:
+        raise click.ClickException(str(problem)) from None
     found = sorted({*compiled.diagnostics, *incidents(tree)})
     show_all(found, tree, form)
     said = counted(found) or "no problems"

@@ -12,7 +12,7 @@ from mrc.plan import html, json, markdown, terminal
 from mrc.plan.build import build, unsaid
 from mrc.plan.model import Plan
 from mrc.plan.touched import touched
-from mrc.revision import RevisionError, base_tree, changed, repository
+from mrc.revision import RevisionError, UnreachableError, base_tree, changed, repository
 
 
 class _Detailed(click.Command):
@@ -60,8 +60,11 @@ def plan(base: str | None, form: str, directory: Path) -> int:
     # What is not touched is not even read.
     if reach.to_load is not None:
         before.forget_but(reach.to_load)
-    after = analyse(tree, reach.to_load, base=before)
-    planned = build(before.commit, before, after, reach)
+    try:
+        after = analyse(tree, reach.to_load, base=before)
+        planned = build(before.commit, before, after, reach)
+    except UnreachableError as problem:
+        raise click.ClickException(str(problem)) from None
     if form == "text":
         show_all(unsaid(after.diagnostics), tree, "text")
     click.echo(_shown(planned, form), nl=False)
