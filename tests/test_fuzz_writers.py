@@ -5,6 +5,7 @@ import re
 import unicodedata
 from functools import cache
 from typing import Any
+from urllib.parse import unquote
 
 import promql_parser
 import ruamel.yaml
@@ -15,9 +16,12 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from mrc import modelconfig
-from mrc.diagnostics import Diagnostic, Severity, show
+from mrc.diagnostics import Diagnostic, Severity, sarif, show
+from mrc.plan import markdown
 from mrc.promql import number, one_of, quote, selector, series
+from mrc.render import kustomize
 from mrc.render.engine import markdown_code, markdown_text, yaml_block, yaml_quoted, yaml_scalar
+from mrc.rulebook import RULES
 from mrc.schema.units import Threshold
 
 # What ends, begins or means something in one of the formats, beside any other character.
@@ -28,6 +32,7 @@ _BITS = [
     "<<", "http://a.b", "https://x.y/z", "www.a.b", "a@b.c", "1.", "1) ", "+ ", "> ", "=", "==", "!", "![", "yes", "no",
     "null", "~", "1e3", "0x1f", "0o7", "1_000", "12:30:45", "2026-10-04", ".inf", "::", ",", "%0A", "\\|", "`|", "@",
 ]  # fmt: skip
+ZERO_WIDTH = "\N{ZERO WIDTH SPACE}"
 ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 TEXT = st.one_of(ANY, st.lists(st.one_of(st.sampled_from(_BITS), ANY), max_size=8).map("".join))
 PRINTABLE = TEXT.map(lambda text: re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]", "", text))
@@ -177,6 +182,30 @@ def test_code_in_markdown_is_code_and_nothing_else(text: str) -> None:
     assert [spaced(content) for kind, content in inside if kind == "code_inline"] == [spaced(text)]
 
 
+CALLS = ["@user", "@org/team", "#12", "org/repo#3", "Fixes #1", "closes: #2", "GH-7", "!5", "$9", "%4", "~bug", "&8",
+         "https://x.y", "ftp://x.y", "www.a.b", "<b>", "</details>", "<!--", "a@b.c"]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(CALLS) | PRINTABLE, min_size=1, max_size=6).map(" ".join))
+def test_text_in_a_comment_calls_nobody_and_closes_nothing(text: str) -> None:
+    """A forge reads what Markdown has become: a backslash before it hides nothing from it."""
+    found = shown(f"- {markdown._text(text)}\n")
+    assert not any(kind.startswith(("html", "link", "image", "code")) for kind, _ in found)
+    seen = "".join(content for kind, content in found if kind in ("text", "text_special"))
+    assert not re.search(r"[@#!~%$&][\w(]|\bGH-\d|://|\bwww\.", seen, re.IGNORECASE)
+    assert spaced(seen.replace(ZERO_WIDTH, "")) == spaced(text.replace(ZERO_WIDTH, ""))
+
+
+# --- kustomization ---
+
+
+@given(st.lists(TEXT.filter(bool), max_size=4), TEXT)
+def test_names_come_back_out_of_a_kustomization(names: list[str], environment: str) -> None:
+    for found in read_back(kustomize.of_environment(environment, names).text):
+        assert found["kind"] == "Kustomization"
+        assert (found.get("resources") or []) == sorted(names)
+
+
 # --- what people and CI read of a finding ---
 
 FINDING = st.builds(
@@ -215,6 +244,18 @@ def unescaped(text: str) -> str:
 
 def comparable(text: str) -> str:
     return "".join(char if char.isprintable() or char in "\r\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+@given(st.lists(FINDING, max_size=4))
+def test_a_finding_comes_back_out_of_sarif(found: list[Diagnostic]) -> None:
+    run = json.loads(sarif.sarif(found, {rule.code: rule for rule in RULES}, "0.1.0"))["runs"][0]
+    assert len(run["results"]) == len(found)
+    for item, result in zip(found, run["results"], strict=True):
+        assert result["message"]["text"].startswith(item.message)
+        place = result["locations"][0]["physicalLocation"]
+        assert unquote(place["artifactLocation"]["uri"]) == item.file
+        assert place.get("region", {}).get("startLine", 0) == item.line
+        assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"] == item.code
 
 
 @given(st.lists(FINDING, max_size=4))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from hypothesis import HealthCheck, given, settings
 from markdown_it import MarkdownIt
 
 from conftest import TOP, mrc
@@ -20,6 +21,7 @@ from mrc.plan.touched import touched
 from mrc.tree import Overlay, WorkTree
 from test_cases import commit
 from test_commands import edit
+from test_fuzz_writers import TEXT
 
 RANKER = "policies/ranker/policy.yaml"
 HOSTILE = "</details><script>alert(1)</script> ``` | @everyone \x1b[2J \" onload='x' {{ 7 * 7 }} \u202e"
@@ -106,6 +108,7 @@ def test_what_is_committed_is_what_runs(merged: Path) -> None:
     mrc("promote", "sentiment", "13", "-e", "production", cwd=merged)
     done = mrc("plan", "--base", "main", cwd=merged)
     assert "going back to 12: not restorable" in done.stdout
+    assert "12 becomes cold: its pods stay, and a rollback does not find them" in done.stdout
     assert rollout.exists()
 
 
@@ -178,6 +181,17 @@ class _Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(TEXT.filter(lambda text: "\r" not in text and "\x00" not in text))
+def test_whatever_text_goes_into_the_page_is_text_in_it(promotion: Plan, text: str) -> None:
+    release = replace(promotion.releases[0], settings=(Setting(text, text, None, "looser"),), files=())
+    page = _Page()
+    page.feed(html.render(replace(promotion, releases=(release,))))
+    page.close()
+    assert page.text.count(text) >= 2
+    assert not {"script", "img", "link", "iframe", "object", "form"} & set(page.tags)
 
 
 def test_the_page_needs_nothing_else_and_runs_nothing(promotion: Plan) -> None:

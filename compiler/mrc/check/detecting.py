@@ -38,13 +38,25 @@ STAGE_TOO_SHORT = warning(
     reason="What goes wrong at this share of the traffic shows only at the next one, where more users meet it.",
     hint="make the stage longer, or leave it out",
 )  # fmt: skip
-RULES = (NEVER_FIRES, FIRST_UNCOVERED, NARROW_WINDOW, ONLY_COMPARED, STAGE_TOO_SHORT)
+OTHER_SERVER = warning(
+    "MRC348", "a fallback that a guardrail does not see",
+    reason="The guardrail reads what the new version's server counts, and the fallback runs in another one: nothing "
+    "says whether it is healthy beside the new version, nor whether a rollback to it has helped.",
+    hint="add a guardrail on a metric of the router or of kube-state-metrics, or one that mrc.yaml declares for both",
+)  # fmt: skip
+RULES = (NEVER_FIRES, FIRST_UNCOVERED, NARROW_WINDOW, ONLY_COMPARED, STAGE_TOO_SHORT, OTHER_SERVER)
 
 
 def check(release: Release) -> list[Diagnostic]:
     """Findings about the guardrails of one release against its stages."""
     cells = cover(release)
-    return [*_windows(release), *_compared(release), *_never(release, cells), *_stages(release, cells)]
+    return [
+        *_windows(release),
+        *_compared(release),
+        *_never(release, cells),
+        *_stages(release, cells),
+        *_unseen(release),
+    ]
 
 
 def _place(name: str, *key: str) -> Path:
@@ -72,6 +84,21 @@ def _compared(release: Release) -> list[Diagnostic]:
         for guardrail in release.guardrails
         if guardrail.compares and not guardrail.of_pods and guardrail.action == "rollback"
         and alone(release, guardrail) is None
+    ]  # fmt: skip
+
+
+def _unseen(release: Release) -> list[Diagnostic]:
+    fallback, runtime = release.fallback, release.version.object.spec.runtime
+    if fallback is None or fallback.object.spec.runtime == runtime:
+        return []
+    return [
+        release.policy_document.report(
+            OTHER_SERVER, _place(guardrail.name, "metric"),
+            f"{guardrail.name} reads {runtime}, and fallback {fallback.number} in {release.environment_name} runs in "
+            f"{fallback.object.spec.runtime}",
+        )
+        for guardrail in release.guardrails
+        if guardrail.metric is not None and guardrail.metric.source.name == runtime
     ]  # fmt: skip
 
 

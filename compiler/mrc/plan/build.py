@@ -99,11 +99,16 @@ def _release(before: Release | None, after: Release | None, committed: Tree) -> 
         guardrails=watching.watched(after, warm=warm) if after is not None else (),
         restore=restore,
         way_back=back,
-        warmth=wayback.warmth(after, before, rolls=rolls),
+        warmth=wayback.warmth(after, before, back, rolls=rolls),
+        freezes=_freezes(after) if after is not None and kind in ("added", "promotion") else (),
         settings=changed,
         objects=objects.differences(_only(running, paths), _only(rendered, paths)),
         files=files,
     )
+
+
+def _freezes(release: Release) -> tuple[str, ...]:
+    return tuple(f"{freeze.when}: {freeze.reason}" for freeze in release.environment.spec.freezes)
 
 
 def _kind(

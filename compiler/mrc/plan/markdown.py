@@ -140,6 +140,7 @@ def _meaning(release: ReleasePlan) -> str:
     if release.way_back is not None:
         lines.append(f"- Going back {_text(words.way_back(release.way_back))}")
     lines += [f"- {each.version} becomes **{each.becomes}**: {_text(each.when)}" for each in release.warmth]
+    lines += [f"- {_text(words.frozen(release, freeze))}" for freeze in release.freezes]
     return "\n".join([*lines, ""])
 
 
@@ -163,6 +164,8 @@ def _tables(release: ReleasePlan) -> str:
     if words.partly(release):
         lines += ["", _text(words.PARTLY)]
     lines += ["", words.TIMES] if release.restore else []
+    if alarms := words.false_alarms(release):
+        lines += ["", words.FALSE_ALARMS, "", *(f"- {_text(alarm)}" for alarm in alarms)]
     return "\n".join([*lines, "", "</details>", ""])
 
 
@@ -186,9 +189,13 @@ def _diff(file: FileChange) -> _Block:
     return _Block(4, "\n".join([*lines, f"{fence}diff", *shown, fence, "", "</details>", ""]), "diffs")
 
 
+# What a forge makes links, calls or closing keywords of after Markdown is read: no backslash hides it.
+_CALLS = re.compile(r"[@#!~%$&](?=[^\s])|\bGH-(?=\d)|:(?=//)|\bwww(?=\.)", re.IGNORECASE)
+
+
 def _text(value: object) -> str:
-    """Text that is shown as it is, and that calls nobody."""
-    return markdown_text(str(value)).replace("@", "@\N{ZERO WIDTH SPACE}")
+    """Text that is shown as it is, and that calls nobody, closes nothing and leads nowhere."""
+    return markdown_text(_CALLS.sub(lambda match: f"{match[0]}\N{ZERO WIDTH SPACE}", str(value)))
 
 
 def _code(value: object) -> str:

@@ -116,6 +116,11 @@ class Watch(Part):
     """Whether the phase is too short for a whole window of its own."""
     smallest: float | None = None
     """The smallest share of bad requests that one window finds with a power of 80 %, where it can be computed."""
+    false_alarm: float | None = None
+    """The share of rollouts in which a healthy version is accused in this phase: one with a quarter of the bad requests
+    that the limit allows. Before the promotion, where it goes back by itself and can be computed."""
+    false_alarms_a_month: float | None = None
+    """How often a healthy version is accused in 30 days after the promotion, where it can be computed."""
     why: str = ""
     """Why it does nothing."""
 
@@ -233,6 +238,8 @@ class ReleasePlan(Part):
     """How long going back takes at worst, by phase, for hard failures and anomalies over minutes."""
     way_back: WayBack | None
     warmth: tuple[Warmth, ...]
+    freezes: tuple[str, ...]
+    """When the environment lets no new version in, where this change would bring one: `mrc check` judges the time."""
     settings: tuple[Setting, ...]
     objects: tuple[ObjectChange, ...]
     files: tuple[FileChange, ...]

@@ -59,6 +59,7 @@ class _Writer:
         if release.way_back is not None:
             yield f"  going back {_safe(words.way_back(release.way_back))}"
         yield from (f"  {each.version} becomes {each.becomes}: {each.when}" for each in release.warmth)
+        yield from (f"  {_safe(words.frozen(release, freeze))}" for freeze in release.freezes)
         if release.objects:
             yield "  objects"
         for change in release.objects:
@@ -112,6 +113,9 @@ class _Writer:
         yield from (f"    {line}" for line in _table([("", "worse when", *phases), *rows]))
         if words.partly(release):
             yield f"    {words.PARTLY}"
+        if alarms := words.false_alarms(release):
+            yield f"  {words.FALSE_ALARMS[0].lower()}{words.FALSE_ALARMS[1:]}"
+            yield from (f"    {_safe(alarm)}" for alarm in alarms)
         if release.restore:
             yield "  worst case, from the onset of a failure until all requests are on the fallback"
         yield from (f"    {words.restored(each)}" for each in release.restore)

@@ -5,7 +5,7 @@ from mrc.coverage import cover, phases
 from mrc.guardrail import limit_in_words
 from mrc.link import Release
 from mrc.plan.model import GuardrailPlan, Restore, TimePart, Watch
-from mrc.power import decidability
+from mrc.power import Decidability, decidability
 from mrc.rollouts import Stage
 
 _DOES = {"abort": "abort", "revert": "rollback", "page": "page", "ticket": "ticket", "nothing": "nothing"}
@@ -19,7 +19,7 @@ def watched(release: Release, *, warm: bool) -> tuple[GuardrailPlan, ...]:
     shown = [stage for stage in phases(release) if stage.kind != "approval"]
     cells = {(cell.guardrail.name, cell.stage): cell for cell in cover(release)}
     ways = {(way.guardrail.name, way.phase): way.restored.seconds for way in timing.restore(release)}
-    smallest = {(each.cell.guardrail.name, each.cell.stage): each.smallest for each in decidability(release)}
+    tells = {(each.cell.guardrail.name, each.cell.stage): each for each in decidability(release)}
 
     def watch(name: str, stage: Stage) -> Watch:
         cell = cells.get((name, stage))
@@ -30,8 +30,8 @@ def watched(release: Release, *, warm: bool) -> tuple[GuardrailPlan, ...]:
             _DOES[cell.how],  # type: ignore[arg-type]
             ways.get((name, _phase(stage, warm=warm))) if cell.automatic else None,
             cell.sees == "part",
-            smallest.get((name, stage)),
-            cell.why,
+            **_errs(tells.get((name, stage)), promoted=stage.promoted, automatic=cell.automatic),
+            why=cell.why,
         )
 
     return tuple(
@@ -44,6 +44,17 @@ def watched(release: Release, *, warm: bool) -> tuple[GuardrailPlan, ...]:
         )
         for guardrail in release.guardrails
     )
+
+
+def _errs(tells: Decidability | None, *, promoted: bool, automatic: bool) -> dict[str, float | None]:
+    if tells is None:
+        return {}
+    found: dict[str, float | None] = {"smallest": tells.smallest}
+    if promoted:
+        found["false_alarms_a_month"] = tells.a_month
+    elif automatic:
+        found["false_alarm"] = tells.false_alarm
+    return found
 
 
 def restore(release: Release, *, warm: bool) -> tuple[Restore, ...]:

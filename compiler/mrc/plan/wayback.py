@@ -39,7 +39,7 @@ def _why_not(release: Release, before: Release | None, fallback: Version, runnin
     return None
 
 
-def warmth(release: Release | None, before: Release | None, *, rolls: bool) -> tuple[Warmth, ...]:
+def warmth(release: Release | None, before: Release | None, back: WayBack | None, *, rolls: bool) -> tuple[Warmth, ...]:
     """The versions that stay up, or do not, because of this change."""
     if release is None:
         assert before is not None
@@ -47,7 +47,11 @@ def warmth(release: Release | None, before: Release | None, *, rolls: bool) -> t
     found: list[Warmth] = []
     if rolls and before is not None and before.version.number != release.version.number:
         was = before.version.number
-        if release.policy.warm is not None and keeps_warm(release):
+        if back is not None and back.version == was and not back.restorable and keeps_warm(release):
+            found.append(
+                Warmth(was, "cold", "its pods stay, and a rollback does not find them: it would start new ones")
+            )
+        elif release.policy.warm is not None and keeps_warm(release):
             found.append(Warmth(was, "warm", f"whole until the promotion, and for {release.policy.warm} after it"))
         elif keeps_warm(release):
             found.append(Warmth(was, "cold", "at the promotion: the policy keeps nothing warm"))

@@ -231,6 +231,29 @@ def partly(release: ReleasePlan) -> bool:
     return any(each.partly for guardrail in release.guardrails for each in guardrail.phases)
 
 
+def false_alarms(release: ReleasePlan) -> list[str]:
+    """`errors 0.18% of rollouts (at 5%), 0.02 a month after it`, for each guardrail of which it is known."""
+    found = []
+    for guardrail in release.guardrails:
+        before = [(each.false_alarm, each.phase) for each in guardrail.phases if each.false_alarm is not None]
+        a_month = [each.false_alarms_a_month for each in guardrail.phases if each.false_alarms_a_month is not None]
+        said = [f"{_seldom(100 * worst)}% of rollouts (at {phase})" for worst, phase in [max(before)]] if before else []
+        said += [f"{_seldom(a_month[-1])} a month after the promotion"] if a_month else []
+        if said:
+            found.append(f"{guardrail.name} {', '.join(said)}")
+    return found
+
+
+def frozen(release: ReleasePlan, freeze: str) -> str:
+    """`production lets no new version in, every week from Fri 16:00 to Mon 06:00 UTC: weekend`."""
+    return f"{release.environment} lets no new version in, {freeze}"
+
+
+def _seldom(number: float) -> str:
+    return f"{number:.2g}" if number >= 0.01 else "under 0.01"
+
+
+FALSE_ALARMS = "False alarms, of a version with a quarter of the bad requests that each limit allows:"
 PARTLY = "~ the phase is too short for a whole window of its own"
 TIMES = "Times are worst cases from the onset of a failure until all requests are on the fallback."
 _WHEN = {

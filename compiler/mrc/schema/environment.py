@@ -243,6 +243,13 @@ class Freeze(Model):
         return self.from_ <= now < self.until
 
     @property
+    def when(self) -> str:
+        """From when until when, in words."""
+        return (
+            f"every week from {self.weekly.from_} to {self.end}" if self.weekly else f"from {self.from_} to {self.end}"
+        )
+
+    @property
     def end(self) -> str:
         """Until when, in words."""
         return f"{self.weekly.until} UTC" if self.weekly is not None else str(self.until)
