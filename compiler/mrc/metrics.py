@@ -1,7 +1,7 @@
 """The repository's own metrics: what mrc.yaml declares, judged and made into metrics as the catalogue has them."""
 
 from mrc import expression, promql
-from mrc.catalogue import Metric, measured_by, own
+from mrc.catalogue import METRICS, Metric, closest, measured_by, own
 from mrc.diagnostics import Diagnostic, error
 from mrc.load import Objects
 from mrc.read import Document, Path
@@ -36,7 +36,12 @@ NO_LABEL = error(
     hint="keep the label in by (...) and on (...), or do not drop it in without (...) and ignoring (...)",
     source="https://prometheus.io/docs/prometheus/latest/querying/operators/#aggregation-operators",
 )  # fmt: skip
-RULES = (BAD_PROMQL, TAKEN_METRIC, BAD_PLACEHOLDER, NOT_BOUND, NO_LABEL)
+UNKNOWN_DEMAND = error(
+    "MRC214", "a demand for a metric that nobody measures",
+    reason="No policy can have a guardrail on it: every model of the environment would be refused, for another's typo.",
+    hint="name a metric of the catalogue, or one that mrc.yaml declares",
+)  # fmt: skip
+RULES = (BAD_PROMQL, TAKEN_METRIC, BAD_PLACEHOLDER, NOT_BOUND, NO_LABEL, UNKNOWN_DEMAND)
 
 # What stands for the real values while an expression is judged.
 _VALUES = dict.fromkeys(expression.LABELS, "x")
@@ -48,6 +53,7 @@ def declared(objects: Objects, found: list[Diagnostic]) -> dict[str, Metric]:
     if objects.repository is None:
         return {}
     document, repository = objects.repository
+    _demands(objects, set(repository.spec.metrics), found)
     for name, written in repository.spec.metrics.items():
         path: Path = ("spec", "metrics", name)
         if sources := measured_by(name):
@@ -58,6 +64,17 @@ def declared(objects: Objects, found: list[Diagnostic]) -> dict[str, Metric]:
             if problem is not None:
                 found.append(problem)
     return {name: own.metric(name, written) for name, written in repository.spec.metrics.items() if usable(written)}
+
+
+def _demands(objects: Objects, own_names: set[str], found: list[Diagnostic]) -> None:
+    known = {metric.name for metric in METRICS} | own_names
+    for document, environment in objects.environments.values():
+        for index, name in enumerate(environment.spec.limits.guardrails):
+            if name not in known:
+                close = closest(name, sorted(known))
+                message = f"neither the catalogue nor mrc.yaml has a metric {name!r}"
+                message += f"; did you mean {close}?" if close else ""
+                found.append(document.report(UNKNOWN_DEMAND, ("spec", "limits", "guardrails", index), message))
 
 
 def usable(written: OwnMetric) -> bool:

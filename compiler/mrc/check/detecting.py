@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from mrc.coverage import Cell, counts_requests, cover, lag, shown, sustained
 from mrc.diagnostics import Diagnostic, error, warning
+from mrc.guardrail import Absence, Guardrail
 from mrc.link import Release
 from mrc.power import alone
 from mrc.read import Path
@@ -44,7 +45,13 @@ OTHER_SERVER = warning(
     "says whether it is healthy beside the new version, nor whether a rollback to it has helped.",
     hint="add a guardrail on a metric of the router or of kube-state-metrics, or one that mrc.yaml declares for both",
 )  # fmt: skip
-RULES = (NEVER_FIRES, FIRST_UNCOVERED, NARROW_WINDOW, ONLY_COMPARED, STAGE_TOO_SHORT, OTHER_SERVER)
+NO_HISTORY = error(
+    "MRC349", "a window longer than Prometheus remembers",
+    reason="What is older is gone: the value is taken over less than the policy says, and slow trends never show.",
+    hint="use a shorter window; or correct prometheus.retention in the environment, if Prometheus keeps more",
+    source="https://prometheus.io/docs/prometheus/latest/storage/#operational-aspects",
+)  # fmt: skip
+RULES = (NEVER_FIRES, FIRST_UNCOVERED, NARROW_WINDOW, ONLY_COMPARED, STAGE_TOO_SHORT, OTHER_SERVER, NO_HISTORY)
 
 
 def check(release: Release) -> list[Diagnostic]:
@@ -64,8 +71,18 @@ def _place(name: str, *key: str) -> Path:
 
 
 def _windows(release: Release) -> list[Diagnostic]:
-    scrape = release.environment.spec.prometheus.scrape
-    return [
+    prometheus = release.environment.spec.prometheus
+    scrape, retention = prometheus.scrape, prometheus.retention
+    long = [
+        release.policy_document.report(
+            NO_HISTORY, _place(guardrail.name),
+            f"{guardrail.name} looks back over {_back(guardrail)}; in {release.environment_name} Prometheus keeps "
+            f"{retention}",
+        )
+        for guardrail in release.guardrails
+        if _back(guardrail) > retention
+    ]  # fmt: skip
+    return long + [
         release.policy_document.report(
             NARROW_WINDOW, _place(guardrail.name, "window"),
             f"the window of {guardrail.name} is {guardrail.window}; {release.environment_name} scrapes every {scrape}",
@@ -73,6 +90,13 @@ def _windows(release: Release) -> list[Diagnostic]:
         for guardrail in release.guardrails
         if guardrail.metric is not None and guardrail.window < 2 * scrape
     ]  # fmt: skip
+
+
+def _back(guardrail: Guardrail) -> Duration:
+    """How far it looks back; an absence is one of what came within the last day."""
+    return (
+        max(guardrail.window, Duration.parse("1d")) if isinstance(guardrail.comparison, Absence) else guardrail.window
+    )
 
 
 def _compared(release: Release) -> list[Diagnostic]:

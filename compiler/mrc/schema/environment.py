@@ -82,6 +82,11 @@ class Prometheus(Model):
     Example: 15s
     Rendered: `interval` of the rule group and of the analysis
     """
+    retention: Duration = Field(default=Duration.parse("15d"), validate_default=False)
+    """How long Prometheus keeps its series: its `--storage.tsdb.retention.time`. No guardrail can look back further.
+
+    Example: 15d
+    """
     rule_labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
     """Labels by which the Prometheus operator finds PrometheusRules and PodMonitors.
 
