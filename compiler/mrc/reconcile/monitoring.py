@@ -1,6 +1,7 @@
 """Alertmanager and Prometheus over HTTP: alerts that fire, pages that are sent, questions that are asked."""
 
 import math
+import ssl
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,7 +26,9 @@ class Monitoring:
 
     def __init__(self, prometheus: str, alertmanager: str | None, *, seconds: float = 5) -> None:
         self.prometheus, self.alertmanager = prometheus.rstrip("/"), alertmanager.rstrip("/") if alertmanager else None
-        self._client = httpx.Client(timeout=seconds, follow_redirects=False)
+        # The system's trust store, or SSL_CERT_FILE and SSL_CERT_DIR.
+        trusted = ssl.create_default_context()
+        self._client = httpx.Client(verify=trusted, timeout=seconds, follow_redirects=False, trust_env=False)
 
     def alerts(self) -> list[Mapping[str, Any]]:
         """Active alerts that ask for a rollback; silenced and inhibited ones do not count. Raises MonitoringError."""
