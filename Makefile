@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help venv tools test test-cluster demo format cases reference lock benchmark
+.PHONY: help venv tools test test-cluster demo format cases reference lock benchmark benchmark-reconciler
 MAKEFLAGS += --no-print-directory
 
 # The newest Python that is called so; `make PYTHON=... venv` names another one (3.11 or newer).
@@ -74,6 +74,9 @@ format: venv ## Format the code, and repair what can be repaired
 
 benchmark: venv ## Compare mrc render with helm template and kubectl kustomize, on the same fleets
 	@$(BIN)/python benchmarks/run.py
+
+benchmark-reconciler: venv ## Measure the reconciler in a repository of 10,000 models
+	@$(BIN)/python benchmarks/reconciler.py
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --no-header --no-annotate $(UPGRADE) --extra s3 --extra reconcile pyproject.toml

@@ -191,7 +191,8 @@ def test_a_fleet_that_fails_at_once_is_frozen_where_it_went_back_to() -> None:
         for model in MODELS:
             world.release(model, 3, whole=False)
             world.turn(model, 3, bad=True)
-        world.replicas[0].step(world.seen())
+        for _ in MODELS:
+            world.replicas[0].step(world.seen())
         Judge(world.remote).look()
         files = world.remote.head.files
         assert [served(files, model) for model in MODELS] == [2, 2, 2]

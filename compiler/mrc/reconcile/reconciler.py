@@ -36,6 +36,8 @@ from mrc.schema.repository import allows
 RACES = 10
 RECHECK_SECONDS = 10.0
 """How long a failure that asks for nothing is not looked at again, and how old git may be while something is held."""
+BATCH = 100
+"""How many rollbacks one commit carries, so that the first of a thousand does not wait for the last."""
 IDLE_SECONDS = 60.0
 """How often git is asked when nothing is the case: a person may have gone back by hand, and that has an end, too."""
 
@@ -252,13 +254,20 @@ class Reconciler:
             raise RefusedError(f"environments/{self.environment}.yaml cannot be read")
         if self._proposals is not None:
             found = self._proposals.counted(found)
-        decisions = decide(due, self._state(tree, found, due, seen, now), now)
+        state, later = self._state(tree, found, due, seen, now)
+        decisions = decide(due, state, now)
+        if later:
+            # They come with the next pass, and so does the hold on everything: it pins what serves after all of them.
+            decisions = [replace(one, frozen=False) for one in decisions if one.failure.cause not in later]
         for decision in decisions:
             if decision.action != "nothing" or decision.failure.cause not in self._quiet:
                 self._tell(decision)
         return decisions
 
-    def _state(self, tree: GitTree, found: Survey, due: list[Failure], seen: Seen, now: datetime) -> State:
+    def _state(
+        self, tree: GitTree, found: Survey, due: list[Failure], seen: Seen, now: datetime
+    ) -> tuple[State, set[str]]:
+        """What decisions rest on, and the causes that are too many for one commit."""
         settings = found.environment.spec.reconcile
         state = State(
             self.environment,
@@ -277,7 +286,8 @@ class Reconciler:
         first = decide(due, state, now)
         moving = [one for one in first if one.action == "rollback"]
         if not moving:
-            return state
+            return state, set()
+        moving, later = moving[:BATCH], {one.failure.cause for one in moving[BATCH:]}
         unhealthy = self.monitoring.problems(settings.healthy)
         worse: dict[tuple[str, str, int], str] = {}
         unfit: dict[tuple[str, int], str] = {}
@@ -293,7 +303,7 @@ class Reconciler:
                 for name, _ in failure.evidence:
                     if (saw := self._worse(failure.model, name, number)) is not None:
                         worse[failure.model, name, number] = saw
-        return replace(state, unhealthy=unhealthy, worse=worse, unfit=unfit)
+        return replace(state, unhealthy=unhealthy, worse=worse, unfit=unfit), later
 
     def _worse(self, model: str, guardrail: str, version: int) -> str | None:
         try:
