@@ -44,15 +44,19 @@ class Ledger:
     def __init__(self, git: Git, url: str, branch: str, identity: Identity, *, seconds: float = IDLE_SECONDS) -> None:
         self.git, self.url, self.branch, self.identity = git, url, branch, identity
         self._seconds = seconds
+        self._begun = False
 
     def fetch(self, beside: str = "") -> str:
         """The commit at the tip of the branch; with the branches below the folder `beside`. Raises GitError."""
         own = f"refs/remotes/origin/{self.branch}"
+        # A depth makes git walk the whole tree again; after the first time, what is new is little.
+        depth = [] if self._begun else ["--depth=1"]
         self.git.run(
-            "fetch", "--progress", "--no-tags", "--depth=1", "--no-write-fetch-head", "--no-recurse-submodules",
-            "--force", *(["--prune"] if beside else []), "--", self.url, f"refs/heads/{self.branch}:{own}",
+            "fetch", "--progress", "--no-tags", *depth, "--no-write-fetch-head", "--no-recurse-submodules", "--force",
+            *(["--prune"] if beside else []), "--", self.url, f"refs/heads/{self.branch}:{own}",
             *([f"refs/heads/{beside}/*:refs/remotes/origin/{beside}/*"] if beside else []), seconds=self._seconds,
         )  # fmt: skip
+        self._begun = True
         return self.git.run("rev-parse", "--verify", "--end-of-options", f"{own}^{{commit}}").strip()
 
     def branches(self, beside: str) -> dict[str, str]:
