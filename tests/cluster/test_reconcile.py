@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -163,10 +164,18 @@ def test_a_remote_that_is_cut_and_hangs_and_loses_its_answer(tell: Tell) -> None
     assert len(ledger.incidents()) == 1
 
 
-def test_a_remote_that_refuses_pages_and_is_asked_again(tell: Tell) -> None:
+def test_a_remote_that_refuses_pages_and_is_asked_again_by_a_slow_ssh(tell: Tell) -> None:
     story = tell()
     ledger, team = reconciler.of(story.repository), story.repository
-    with reconciling(story):
+    with (
+        remotes.ssh(story.folder) as server,
+        proxy.serve(server.port) as line,
+        reconciling(
+            story,
+            replace(server, port=line.port).url(team.remote),
+            options=("--ssh-key", server.key, "--known-hosts", server.known_hosts),
+        ),
+    ):
         story.mesh.behaviour(2).errors = 0.5
         team.promote(2)
         remotes.hook(team.remote, "pre-receive", "echo protected branch; exit 1")
@@ -174,4 +183,5 @@ def test_a_remote_that_refuses_pages_and_is_asked_again(tell: Tell) -> None:
         assert ledger.serving() == 2
         story.until("version 1 serves: Argo aborted, whatever git says", lambda: story.serves(1))
         remotes.hook(team.remote, "pre-receive", "exit 0")
+        line.delay = 0.3  # and slow
         went_back(story, ledger, to=1)
