@@ -46,11 +46,6 @@ def touched(paths: Iterable[str]) -> Touched:
                 everything = True
             case ["policies", model, *_]:
                 models.add(model)
-            case ["holds", environment, file]:
-                if file == "_all.yaml":
-                    environments.add(environment)
-                else:
-                    models.add(file.removesuffix(".yaml"))
             case ["environments", file]:
                 environments.add(file.removesuffix(".yaml"))
             case ["holds", environment, "_all.yaml"]:
