@@ -45,7 +45,12 @@ def commit(root: Path) -> str:
 
 def lay(folder: Path, over: Path) -> None:
     """Copy with the times of now: git takes a file of the same size and time for unchanged, as after a fresh clone."""
-    shutil.copytree(folder, over, dirs_exist_ok=True, copy_function=shutil.copyfile)
+    for path in folder.rglob("*"):
+        if path.is_symlink():  # or a folder where a file should be: it takes the place of what is there
+            (over / path.relative_to(folder)).unlink(missing_ok=True)
+        elif path.is_dir() and (there := over / path.relative_to(folder)).is_file():
+            there.unlink()
+    shutil.copytree(folder, over, symlinks=True, dirs_exist_ok=True, copy_function=shutil.copyfile)
 
 
 @pytest.mark.parametrize("name", NAMES)
