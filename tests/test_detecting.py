@@ -71,6 +71,39 @@ def test_the_page_tells_the_times_of_its_example(example: Release) -> None:
         assert f"| {when} | {way.seen} | {way.back} | **{way.restored}** |" in PAGE
 
 
+def parts(found: Release, phase: str, guardrail: str, **how: bool) -> dict[str, int]:
+    """The parts of the way back, in seconds."""
+    way = next(way for way in timing.restore(found, **how) if (way.phase, way.guardrail.name) == (phase, guardrail))
+    return {name: long.seconds for name, long in (*way.detection, *way.execution)}
+
+
+def test_pinned_sessions_are_not_back_when_argo_has_aborted() -> None:
+    """Until git follows, or, for what is merely worse, until the last cookie has ended."""
+    found = release(**{"      bake: 2h": "      sessions: {lifetime: 10m}\n      bake: 2h"})
+    assert parts(found, "rollout", "errors")["sync"] == 180
+    assert "sessions" not in parts(found, "rollout", "errors")
+    assert parts(found, "bake", "latency")["sessions"] == 600
+    assert "sessions" not in parts(found, "warm", "errors")
+    lasting = release(**{"      bake: 2h": "      sessions: {lifetime: 14m}\n      bake: 2h"})
+    latency = next(way for way in timing.restore(lasting) if (way.phase, way.guardrail.name) == ("warm", "latency"))
+    assert latency.restored == Duration.parse("14m"), "the last cookie is as old as the promotion"
+
+
+def test_argo_asks_late_where_missing_data_counts_as_worse() -> None:
+    found = release(**{"max: 1%, tier: immediate": "max: 1%, tier: immediate, onMissing: rollback"})
+    way = next(way for way in timing.restore(found) if (way.phase, way.guardrail.name) == ("rollout", "errors"))
+    assert way.seen == Duration.parse("4m30s"), "the initialDelay of the analysis"
+    assert parts(found, "bake", "errors")["analysis"] == 15, "it has begun long before"
+
+
+def test_a_way_back_to_pods_that_argo_does_not_know_is_a_rollout(example: Release) -> None:
+    assert "stages" not in parts(example, "cold", "errors")
+    assert parts(example, "cold", "errors", anew=True)["stages"] == 90 * 60, "without the bake: all requests are back"
+    ways = timing.restore(example, anew=True)
+    assert {way.phase: way.approvals for way in ways}["cold"] == ("hello-leads",)
+    assert {way.phase: way.approvals for way in ways}["warm"] == ()
+
+
 def test_what_is_shown_as_parts_adds_up(example: Release) -> None:
     for way in timing.restore(example):
         assert way.restored == sum(long for _, long in (*way.detection, *way.execution))
@@ -87,6 +120,7 @@ def test_a_preview_sees_crashes_alone() -> None:
     stages = (COMMON / POLICY).read_text().split("      canary: #")[1].split("      bake: 2h")[0]
     found = release(**{"      canary: #" + stages: "      blueGreen: {preview: {for: 30m}}\n"})
     assert cell(found, "crashes", "preview").how == "abort"
+    assert parts(found, "cold", "errors")["preview"] == 30 * 60
     assert cell(found, "errors", "preview").how == "nothing"
     assert cell(found, "errors", "preview").samples == 0
 

@@ -73,6 +73,17 @@ def sustained(guardrail: Guardrail) -> Duration:
     return guardrail.window if isinstance(guardrail.comparison, Absence) else Duration(0)
 
 
+def filling(release: Release, guardrail: Guardrail) -> Duration:
+    """How long there may be no verdict at the start, through nobody's fault: a window fills, and may be late again."""
+    prometheus = release.environment.spec.prometheus
+    return Duration(2 * guardrail.window + prometheus.scrape + prometheus.evaluate)
+
+
+def first_asked(release: Release, guardrail: Guardrail) -> Duration:
+    """How long after its start Argo's analysis first asks: at once, but where missing data counts as worse."""
+    return filling(release, guardrail) if guardrail.on_missing == "rollback" else Duration(0)
+
+
 def counts_requests(guardrail: Guardrail) -> bool:
     """Whether its samples grow with the traffic; a team's own are taken for requests."""
     return guardrail.metric is None or guardrail.metric.measure.counts == "requests"

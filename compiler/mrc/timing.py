@@ -11,9 +11,10 @@ from functools import lru_cache
 from typing import Literal
 
 from mrc import routers
-from mrc.coverage import Cell, cover, lag, sustained
+from mrc.coverage import Cell, cover, first_asked, sustained
 from mrc.guardrail import Guardrail
 from mrc.link import Release, Version
+from mrc.rollouts import stages
 from mrc.schema.policy import Tier
 from mrc.schema.units import Duration
 
@@ -34,12 +35,16 @@ Part = tuple[str, Duration]
 
 @dataclass(frozen=True)
 class Way:
-    """One guardrail in one phase: how long until it is seen, and until the fallback serves; parts in their order."""
+    """One guardrail in one phase: how long until it is seen, and until the fallback serves; parts in their order.
+
+    `approvals` are the groups that must approve on the way back; how long they take is in no part.
+    """
 
     phase: Phase
     guardrail: Guardrail
     detection: tuple[Part, ...]
     execution: tuple[Part, ...]
+    approvals: tuple[str, ...] = ()
 
     @property
     def seen(self) -> Duration:
@@ -63,8 +68,12 @@ def total(parts: tuple[Part, ...]) -> Duration:
 
 
 @lru_cache(maxsize=8)
-def restore(release: Release) -> tuple[Way, ...]:
-    """Every guardrail that rolls back, in every phase in which it can, by phase; nothing without a fallback."""
+def restore(release: Release, *, anew: bool = False) -> tuple[Way, ...]:
+    """Every guardrail that rolls back, in every phase in which it can, by phase; nothing without a fallback.
+
+    `anew` says that Argo would not know the fallback's pods again: where they are cold, they come back in a rollout of
+    their own.
+    """
     if release.fallback is None:
         return ()
     found: dict[tuple[Phase, str], Way] = {}
@@ -72,8 +81,11 @@ def restore(release: Release) -> tuple[Way, ...]:
         if not cell.automatic or not (cell.stage.answers or cell.guardrail.of_pods) or cell.stage.kind == "preview":
             continue
         for phase in _phases(release, cell):
-            seen, back = detection(release, cell.guardrail, phase), _back(release, cell, phase)
-            found[phase, cell.guardrail.name] = Way(phase, cell.guardrail, seen, back)
+            seen = detection(release, cell.guardrail, phase)
+            back = _back(release, cell, phase, anew=anew)
+            back += _pinned(release, cell.guardrail, phase, Duration(total(seen) + total(back)))
+            approvals = _approvals(release, anew=anew) if phase == "cold" else ()
+            found[phase, cell.guardrail.name] = Way(phase, cell.guardrail, seen, back, approvals)
     return tuple(sorted(found.values(), key=lambda way: (PHASES.index(way.phase), way.guardrail.name)))
 
 
@@ -105,35 +117,74 @@ def detection(release: Release, guardrail: Guardrail, phase: Phase) -> tuple[Par
         ("evaluate", prometheus.evaluate),
     ]
     if not promoted:
-        return (*parts, ("analysis", prometheus.evaluate))
+        # A canary's analysis begins with the first stage, that after a switch with the bake.
+        begins = phase == ("rollout" if release.policy.blue_green is None else "bake")
+        waits = first_asked(release, guardrail) - total(tuple(parts)) if begins else 0
+        return (*parts, ("analysis", Duration(max(prometheus.evaluate, waits))))
     if lasting := sustained(guardrail):
         parts.append(("sustained", lasting))
     # The reconciler asks Alertmanager, which does not wait for it; people are told after the wait. The slower counts.
     return (*parts, ("notice", max(alerts.group_wait, POLL)))
 
 
-def _back(release: Release, cell: Cell, phase: Phase) -> tuple[Part, ...]:
-    delays = release.environment.spec.delays
-    revert: tuple[Part, ...] = (("commit", COMMIT), ("sync", delays.sync))
-    route: Part = ("route", delays.route)
+def _back(release: Release, cell: Cell, phase: Phase, *, anew: bool) -> tuple[Part, ...]:
+    revert = _revert(release)
+    route: Part = ("route", release.environment.spec.delays.route)
     blue_green = release.policy.blue_green is not None
     moves = blue_green or routers.can(release.environment.spec.router.kind, "weights")
     match phase:
-        case "cold" if release.policy.blue_green is not None:
-            # Only a return to pods that are warm skips the preview.
-            preview: Part = ("preview", release.policy.blue_green.preview.for_)
-            return (*revert, ("argo", ARGO), *cold_start(release), preview, route)
         case "cold":
-            return (*revert, ("argo", ARGO), *cold_start(release), route)
+            return (*revert, *cold_start(release), *_again(release, anew=anew), route)
         case "warm":
-            return (*revert, ("argo", ARGO), route)
+            return (*revert, route)
         case "bake" if blue_green and cell.guardrail.of_pods:
             # Argo does not switch back from a side whose pods are not all there (argo-rollouts#2824): git must.
-            return (*revert, ("argo", ARGO), route)
+            return (*revert, route)
         case _ if moves:
             return (("argo", ARGO), route)
         case _:
             return (("argo", ARGO), *cold_start(release), route)
+
+
+def _revert(release: Release) -> tuple[Part, ...]:
+    """From the decision until Argo has seen what git says."""
+    return ("commit", COMMIT), ("sync", release.environment.spec.delays.sync), ("argo", ARGO)
+
+
+def _again(release: Release, *, anew: bool) -> tuple[Part, ...]:
+    """What a way back to pods that are cold goes through, before all requests are on them."""
+    blue_green = release.policy.blue_green
+    if blue_green is not None:
+        # Only a return to pods that are warm skips the preview.
+        asked = (first_asked(release, guardrail) for guardrail in release.guardrails if guardrail.of_pods)
+        return (("preview", max([blue_green.preview.for_, *asked])),)
+    if not anew:
+        return ()  # Argo knows the ReplicaSet, and skips the steps
+    before = (stage for stage in stages(release) if stage.kind not in ("bake", "warm"))
+    return (("stages", Duration(sum(stage.length or 0 for stage in before))),)
+
+
+def _approvals(release: Release, *, anew: bool) -> tuple[str, ...]:
+    if release.policy.blue_green is None and not anew:
+        return ()
+    return tuple(stage.group for stage in stages(release) if stage.group is not None)
+
+
+def _pinned(release: Release, guardrail: Guardrail, phase: Phase, restored: Duration) -> tuple[Part, ...]:
+    """How much longer sessions stay with the version, when all other requests are `restored`.
+
+    An abort leaves them where they are. Hard failures drop them with the commit that follows; otherwise they drain.
+    After the promotion nobody is pinned any more: the last cookie is as old as that.
+    """
+    sessions = release.policy.sessions
+    if sessions is None:
+        return ()
+    if phase in ("warm", "cold"):
+        left = 0 if guardrail.tier == "immediate" else max(0, sessions.lifetime - restored)
+        return (("sessions", Duration(left)),) if left else ()
+    if guardrail.tier == "immediate":
+        return (*_revert(release)[:2], ("route", release.environment.spec.delays.route))
+    return (("sessions", sessions.lifetime),)
 
 
 def cold_start(release: Release, version: Version | None = None) -> tuple[Part, ...]:
@@ -156,8 +207,3 @@ def _turns(release: Release) -> int:
     replicas = int(release.policy.replicas)
     at_once = -(-replicas * SURGE.numerator // SURGE.denominator)
     return -(-replicas // at_once)
-
-
-def within_lag(release: Release, guardrail: Guardrail) -> Duration:
-    """The shortest stage in which what begins with it fills the window and is acted on before it ends."""
-    return Duration(guardrail.window + lag(release) + sustained(guardrail))

@@ -11,7 +11,8 @@ from mrc.timing import Part, Phase, Way, restore, slowest
 OVER_BUDGET = error(
     "MRC351", "going back takes longer than its budget",
     reason="The parts are worst cases that add up; on the day on which it matters, some of them will be.",
-    hint="shorten what is longest: the window, the stages of the way, or the start; or correct timeToRestore",
+    hint="shorten what is longest: the window, the way back, the start, the lifetime of sessions; or correct "
+    "timeToRestore",
 )  # fmt: skip
 BUDGET_TOO_LONG = error(
     "MRC352", "a budget longer than the environment's",
@@ -54,12 +55,12 @@ def _budget(release: Release, ways: Sequence[Way]) -> list[Diagnostic]:
     promoted: Phase = "warm" if release.policy.warm is not None else "cold"
     for phase in ("rollout", "bake", promoted):
         way = slowest(ways, phase, "immediate", "short")
-        if way is not None and way.restored > budget:
+        if way is not None and (way.restored > budget or way.approvals):
             at: Path = place if own is not None else _phase(release, phase)
             message = (
                 f"{_WHEN[way.phase]} in {release.environment_name}: {way.guardrail.name} is seen within {way.seen} "
                 f"({_sum(way.detection)}), and the fallback serves {way.back} later ({_sum(way.execution)}): "
-                f"{way.restored}, and the budget is {budget}"
+                f"{way.restored}{_approved(way)}, and the budget is {budget}"
             )
             found.append(document.report(OVER_BUDGET, at, message))
     return found
@@ -68,6 +69,10 @@ def _budget(release: Release, ways: Sequence[Way]) -> list[Diagnostic]:
 def _phase(release: Release, phase: Phase) -> Path:
     keys: dict[Phase, str] = {"bake": "bake", "warm": "warm"}
     return (*release.path, keys[phase]) if phase in keys else release.path
+
+
+def _approved(way: Way) -> str:
+    return "".join(f" and an approval by {group}, for which nobody knows how long" for group in way.approvals)
 
 
 def _sum(parts: tuple[Part, ...]) -> str:

@@ -80,7 +80,8 @@ def _release(before: Release | None, after: Release | None, committed: Tree) -> 
     kind = _kind(before, after, running, rendered, paths)
     back = wayback.way_back(after, before, running) if after is not None else None
     warm = back is not None and back.restorable and back.warm is not None
-    restore = watching.restore(after, warm=warm) if after is not None else ()
+    anew = back is not None and back.stages_again
+    restore = watching.restore(after, warm=warm, anew=anew) if after is not None else ()
     rolls = kind not in ("edit", "removed")
     version_changes = after is not None and (before is None or before.version.number != after.version.number)
     return ReleasePlan(
@@ -96,15 +97,21 @@ def _release(before: Release | None, after: Release | None, committed: Tree) -> 
         if after is not None and version_changes
         else None,
         stages=exposure.timeline(after, back, restore) if after is not None and back is not None else (),
-        guardrails=watching.watched(after, warm=warm) if after is not None else (),
+        guardrails=watching.watched(after, warm=warm, anew=anew) if after is not None else (),
         restore=restore,
         way_back=back,
         warmth=wayback.warmth(after, before, back, rolls=rolls),
+        sessions=_sessions(after),
         freezes=_freezes(after) if after is not None and kind in ("added", "promotion") else (),
         settings=changed,
         objects=objects.differences(_only(running, paths), _only(rendered, paths)),
         files=files,
     )
+
+
+def _sessions(release: Release | None) -> int | None:
+    sessions = release.policy.sessions if release is not None else None
+    return sessions.lifetime.seconds if sessions is not None else None
 
 
 def _freezes(release: Release) -> tuple[str, ...]:

@@ -154,7 +154,7 @@ def _tables(release: ReleasePlan) -> str:
     lines += ["| from | what | for | the new version answers | in all so far | at worst if bad |", "|" + " --- |" * 6]
     for stage in release.stages:
         cells = (words.begins(stage), words.stage(stage, release), words.lasts(stage), words.sees(stage))
-        lines.append(f"| {' | '.join(map(_text, (*cells, words.exposed(stage), words.at_risk(stage))))} |")
+        lines.append(f"| {' | '.join(map(_text, (*cells, words.exposed(stage), words.at_risk(stage, release))))} |")
     if release.guardrails:
         phases = [watch.phase for watch in release.guardrails[0].phases]
         lines += ["", f"| guardrail | worse when | {' | '.join(phases)} |", f"| --- | --- |{' --- |' * len(phases)}"]

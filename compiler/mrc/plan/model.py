@@ -154,6 +154,8 @@ class Restore(Part):
     detection: tuple[TimePart, ...]
     execution: tuple[TimePart, ...]
     seconds: int
+    approvals: tuple[str, ...]
+    """Groups that must approve on the way back: that takes as long as it takes, and is not in `seconds`."""
     budget: int | None
     """timeToRestore, of the policy or of the environment's owners; a cold start has none."""
 
@@ -171,6 +173,8 @@ class WayBack(Part):
     """Seconds for which it is kept running after the promotion."""
     seconds_to_cold_start: int | None
     """What a start of its pods may take at most, where nothing is warm."""
+    stages_again: bool
+    """Whether Argo would not know its pods again, and takes them through the stages of a rollout."""
 
 
 @dataclass(frozen=True)
@@ -238,6 +242,9 @@ class ReleasePlan(Part):
     """How long going back takes at worst, by phase, for hard failures and anomalies over minutes."""
     way_back: WayBack | None
     warmth: tuple[Warmth, ...]
+    sessions: int | None
+    """Seconds for which a session stays with the new version once it has met it: more requests meet it than the shares
+    of the traffic say. None where sessions are not pinned."""
     freezes: tuple[str, ...]
     """When the environment lets no new version in, where this change would bring one: `mrc check` judges the time."""
     settings: tuple[Setting, ...]

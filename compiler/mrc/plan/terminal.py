@@ -93,7 +93,7 @@ class _Writer:
                 words.lasts(stage),
                 words.sees(stage),
                 words.exposed(stage),
-                words.at_risk(stage),
+                words.at_risk(stage, release),
             )
             for stage in release.stages
         ]

@@ -11,14 +11,15 @@ from mrc.rollouts import Stage
 _DOES = {"abort": "abort", "revert": "rollback", "page": "page", "ticket": "ticket", "nothing": "nothing"}
 
 
-def watched(release: Release, *, warm: bool) -> tuple[GuardrailPlan, ...]:
+def watched(release: Release, *, warm: bool, anew: bool) -> tuple[GuardrailPlan, ...]:
     """Each guardrail across the phases: what it does in each, how fast, or why it does nothing.
 
     `warm` says whether the fallback could be what stays warm: without it, going back after the promotion is cold.
+    `anew` says that Argo would not know its pods again, and takes them through the stages.
     """
     shown = [stage for stage in phases(release) if stage.kind != "approval"]
     cells = {(cell.guardrail.name, cell.stage): cell for cell in cover(release)}
-    ways = {(way.guardrail.name, way.phase): way.restored.seconds for way in timing.restore(release)}
+    ways = {(way.guardrail.name, way.phase): way.restored.seconds for way in timing.restore(release, anew=anew)}
     tells = {(each.cell.guardrail.name, each.cell.stage): each for each in decidability(release)}
 
     def watch(name: str, stage: Stage) -> Watch:
@@ -57,9 +58,9 @@ def _errs(tells: Decidability | None, *, promoted: bool, automatic: bool) -> dic
     return found
 
 
-def restore(release: Release, *, warm: bool) -> tuple[Restore, ...]:
+def restore(release: Release, *, warm: bool, anew: bool) -> tuple[Restore, ...]:
     """The slowest guardrail of each phase. Trends take hours by their nature and have no budget."""
-    ways = timing.restore(release)
+    ways = timing.restore(release, anew=anew)
     given = [release.policy.time_to_restore, release.environment.spec.limits.time_to_restore]
     budget = min((each.seconds for each in given if each is not None), default=None)
     found = []
@@ -74,6 +75,7 @@ def restore(release: Release, *, warm: bool) -> tuple[Restore, ...]:
                     _parts(way.detection),
                     _parts(way.execution),
                     way.restored.seconds,
+                    way.approvals,
                     budget if counts else None,
                 )
             )

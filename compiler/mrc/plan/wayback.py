@@ -14,16 +14,20 @@ def way_back(release: Release, before: Release | None, running: Mapping[str, str
     """Held against what runs: `running` are the files that the cluster has applied."""
     fallback = release.fallback
     if fallback is None:
-        return WayBack(None, False, "the first version has nothing to go back to", None, None)
+        return WayBack(None, False, "the first version has nothing to go back to", None, None, False)
     warm = release.policy.warm.seconds if release.policy.warm is not None else None
-    why_not = _why_not(release, before, fallback, running)
+    unknown = _unknown(release, before, fallback, running)
+    why_not = unknown
+    if unknown is None and not keeps_warm(release):
+        why_not = "without a traffic router nothing is kept running: going back starts pods"
     start = total(cold_start(release, fallback)).seconds
     serves = before is not None and before.version.number == fallback.number
     why = why_not or f"its pod template equals the one that {'runs' if serves else 'ran'}"
-    return WayBack(fallback.number, why_not is None, why, warm, start)
+    return WayBack(fallback.number, why_not is None, why, warm, start, unknown is not None)
 
 
-def _why_not(release: Release, before: Release | None, fallback: Version, running: Mapping[str, str]) -> str | None:
+def _unknown(release: Release, before: Release | None, fallback: Version, running: Mapping[str, str]) -> str | None:
+    """Why Argo would not know the fallback's pods again; None where it would."""
     if before is None:
         return "nothing runs here yet"
     if before.version.number == fallback.number:
@@ -34,8 +38,6 @@ def _why_not(release: Release, before: Release | None, fallback: Version, runnin
         return "no pod of it runs now: going back starts new ones"
     if template(release, fallback) != was:
         return "its pods would differ from those that were promoted: going back starts new ones"
-    if not keeps_warm(release):
-        return "without a traffic router nothing is kept running: going back starts pods"
     return None
 
 

@@ -109,10 +109,7 @@ def length(seconds: int) -> str:
 
 def begins(stage: StagePlan) -> str:
     """`+1h`, or `+1h and an approval`."""
-    if stage.approvals == 0:
-        return f"+{length(stage.starts)}"
-    approvals = "an approval" if stage.approvals == 1 else f"{stage.approvals} approvals"
-    return f"+{length(stage.starts)} and {approvals}"
+    return f"+{length(stage.starts)}{and_approvals(stage.approvals)}"
 
 
 def share(percent: float) -> str:
@@ -159,9 +156,12 @@ def exposed(planned: StagePlan) -> str:
     return f"{rounded(planned.exposed)}"
 
 
-def at_risk(planned: StagePlan) -> str:
+def at_risk(planned: StagePlan, release: ReleasePlan) -> str:
     """Requests that a bad version answers at worst."""
-    return f"{rounded(planned.at_risk)}" if planned.at_risk else ""
+    if not planned.at_risk:
+        return ""
+    waits = planned.kind == "warm" and planned.back == "pods" and any(each.approvals for each in release.restore)
+    return f"{rounded(planned.at_risk)}{', more until an approval' if waits else ''}"
 
 
 def rate(per_second: float) -> str:
@@ -186,16 +186,20 @@ def promoted_after(release: ReleasePlan) -> str | None:
     if not release.stages:
         return None
     seconds = sum(each.seconds or 0 for each in stages)
-    approvals = sum(each.kind == "approval" for each in stages)
-    after = f" and {approvals} approval{'s' if approvals > 1 else ''}" if approvals else ""
-    return f"{length(seconds)}{after}"
+    return f"{length(seconds)}{and_approvals(sum(each.kind == 'approval' for each in stages))}"
+
+
+def and_approvals(number: int) -> str:
+    """What a time is without: ` and an approval`."""
+    return "" if number == 0 else " and an approval" if number == 1 else f" and {number} approvals"
 
 
 def worst(release: ReleasePlan) -> str:
     """The worst time to restore before the promotion and after it: `5m55s, 9m15s`."""
     before = max((each.seconds for each in release.restore if each.phase in ("rollout", "bake")), default=None)
-    after = next((each.seconds for each in release.restore if each.phase in ("warm", "cold")), None)
-    said = [f"{length(before)} in the rollout" if before else "", f"{length(after)} after it" if after else ""]
+    promoted = next((each for each in release.restore if each.phase in ("warm", "cold")), None)
+    after = f"{length(promoted.seconds)}{and_approvals(len(promoted.approvals))}" if promoted is not None else ""
+    said = [f"{length(before)} in the rollout" if before else "", f"{after} after it" if after else ""]
     return ", ".join(each for each in said if each)
 
 
@@ -267,10 +271,11 @@ _WHEN = {
 def restored(planned: Restore) -> str:
     """`in the bake 5m55s: latency is seen within 5m45s, 10s later the fallback serves`."""
     seen, back = (sum(part.seconds for part in parts) for parts in (planned.detection, planned.execution))
-    said = f"{_WHEN[planned.phase]} {length(planned.seconds)}"
+    said = f"{_WHEN[planned.phase]} {length(planned.seconds)}{and_approvals(len(planned.approvals))}"
     if planned.budget is not None:
         said += f" of {length(planned.budget)}" + (", over budget" if planned.seconds > planned.budget else "")
-    return f"{said}: {planned.guardrail} is seen within {length(seen)}, and the fallback serves {length(back)} later"
+    later = f"{length(back)} later" + "".join(f" and an approval by {group}" for group in planned.approvals)
+    return f"{said}: {planned.guardrail} is seen within {length(seen)}, and the fallback serves {later}"
 
 
 def way_back(planned: WayBack) -> str:
@@ -282,6 +287,7 @@ def way_back(planned: WayBack) -> str:
         said += f"; only traffic moves until {length(planned.warm)} after the promotion"
     if planned.seconds_to_cold_start is not None:
         cold = f"a cold start takes up to {length(planned.seconds_to_cold_start)}"
+        cold += ", and Argo runs the stages again" if planned.stages_again else ""
         said += f"; later {cold}" if planned.warm is not None and planned.restorable else f"; {cold}"
     return said
 
@@ -319,6 +325,11 @@ def cautions(release: ReleasePlan) -> list[str]:
     if release.kind == "edit" and steps:
         found.append(
             "The stages change and the version does not: a rollout in progress begins again at its first stage."
+        )
+    if release.sessions is not None and release.starts_rollout:
+        found.append(
+            "Sessions are pinned: whoever has met the new version stays with it for up to "
+            f"{length(release.sessions)}, so that more requests meet it than the shares say."
         )
     if release.kind == "rollback":
         found.append("Argo goes back without the stages where it still has this version's ReplicaSet.")

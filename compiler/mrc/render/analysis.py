@@ -8,6 +8,7 @@ Rules that their schema does not say: https://argo-rollouts.readthedocs.io/en/st
 from typing import Any, Literal
 
 from mrc.artifact import Artifact
+from mrc.coverage import filling, first_asked
 from mrc.guardrail import VERDICT, Guardrail, identity, limit_in_words, windows_in_words
 from mrc.link import Release
 from mrc.promql import selector
@@ -79,8 +80,8 @@ def _metric(release: Release, guardrail: Guardrail, phase: Phase | None, length:
         success, failure = _FINE_OR_NOTHING, _WORSE
     interval = prometheus.evaluate.seconds
     # Undecided while the first window fills, and for as long again over the whole rollout.
-    undecided = 2 * guardrail.window.seconds + prometheus.scrape.seconds + prometheus.evaluate.seconds
-    delay = undecided if failure == _MISSING_IS_WORSE else 0
+    undecided = filling(release, guardrail).seconds
+    delay = first_asked(release, guardrail).seconds if failure == _MISSING_IS_WORSE else 0
     if phase is None and guardrail.compares and not guardrail.of_pods:
         undecided += release.policy.bake.seconds  # in the bake the stable version answers nothing
     limit, count = -(-undecided // interval), None

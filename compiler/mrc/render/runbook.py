@@ -131,7 +131,8 @@ def _times(release: Release) -> list[dict[str, str]]:
                 "hard": str(hard.seen) if hard else "-",
                 "anomaly": str(anomaly.seen) if anomaly else "-",
             }
-            found.append({**row, "back": str(max(way.back for way in both))})
+            approvals = "".join(f" and an approval by {group}" for group in both[0].approvals)
+            found.append({**row, "back": f"{max(way.back for way in both)}{approvals}"})
     return found
 
 
