@@ -179,17 +179,21 @@ def test_what_is_mrc_s_to_write_is_refused_at_its_key(key: str) -> None:
 
 
 def test_what_a_config_names_lies_where_triton_looks_for_it() -> None:
-    config = IO | {
+    config = as_read(IO | {
         "output": [{"name": "Y", "dataType": "TYPE_FP32", "dims": ["1"], "labelFilename": "labels.txt"}],
-        "maxBatchSize": "4", "input": [],
-        "modelWarmup": [{"name": "w", "inputs": {"X": {"inputDataFile": "one.bin"}}}],
-        "sequenceBatching": {"state": [{"initialState": [{"dataFile": "zero.bin"}]}]},
-    }  # fmt: skip
+        "modelWarmup": [{"name": "w", "batchSize": "1", "inputs": {
+            "X": {"dataType": "TYPE_FP32", "dims": ["1"], "inputDataFile": "one.bin"}
+        }}],
+        "sequenceBatching": {"state": [{
+            "inputName": "S", "outputName": "T", "dataType": "TYPE_FP32", "dims": ["1"],
+            "initialState": [{"name": "s", "dataType": "TYPE_FP32", "dims": ["1"], "dataFile": "zero.bin"}],
+        }]},
+    })  # fmt: skip
     listed = ["weights/model.py", "weights/labels.txt", "profile/one.bin", "weights/zero.bin"]
     found = version({"m": {}})
     model = found.spec.triton.models["m"].model_copy(update={"config": config, "files": listed})  # type: ignore[union-attr]
     spec = found.spec.model_copy(update={"triton": found.spec.triton.model_copy(update={"models": {"m": model}})})  # type: ignore[union-attr]
-    assert modelconfig.places(found.model_copy(update={"spec": spec}), "m") == {
+    assert modelconfig.config(found.model_copy(update={"spec": spec}), "m").places == {
         "weights/model.py": "1/model.py", "weights/labels.txt": "labels.txt",
         "profile/one.bin": "warmup/one.bin", "weights/zero.bin": "initial_state/zero.bin",
     }  # fmt: skip
@@ -199,7 +203,7 @@ def test_what_a_config_names_lies_where_triton_looks_for_it() -> None:
 def test_a_file_beside_the_version_never_takes_another_s_place(name: str) -> None:
     output = [{"name": "Y", "dataType": "TYPE_FP32", "dims": [1], "labelFilename": name}]
     with pytest.raises(modelconfig.ConfigError, match="plain file name"):
-        modelconfig.config_pbtxt(version({"m": as_read(IO | {"output": output})}), "m")
+        modelconfig.config(version({"m": as_read(IO | {"output": output})}), "m")
 
 
 # --- the real Triton agrees ---
@@ -304,7 +308,7 @@ def repository(root: Path, models: dict[str, dict[str, Any]], *, ours: bool) -> 
         folder = root / name
         (folder / "1").mkdir(parents=True)
         if ours:
-            text = modelconfig.config_pbtxt(version({key: as_read(each) for key, each in models.items()}), name)
+            text = modelconfig.config(version({key: as_read(each) for key, each in models.items()}), name).text
         else:
             text = text_format.MessageToString(json_format.ParseDict({**config, "name": name}, ModelConfig()))
         (folder / "config.pbtxt").write_text(text)
@@ -326,7 +330,7 @@ def test_what_triton_refuses_mrc_has_refused_before(tmp_path: Path) -> None:
     said = {}
     for name in {**REFUSED, **ENSEMBLES}:
         try:
-            modelconfig.config_pbtxt(version({key: as_read(models[key]) for key in ("one", name)}), name)
+            modelconfig.config(version({key: as_read(models[key]) for key in ("one", name)}), name)
         except modelconfig.ConfigError as refused:
             said[name] = [json.dumps(one.path) for one in refused.problems]
     assert said.keys() == {**REFUSED, **ENSEMBLES}.keys()

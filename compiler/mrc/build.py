@@ -20,7 +20,7 @@ from mrc.tree import Snapshot, WorkTree
 from mrc.write import FOREIGN, STAGING, Difference, Staging, compare, locked, of_mrc, stale
 
 if TYPE_CHECKING:
-    from mrc.load import Objects
+    from mrc.compile import Shared
 
 # Below this many models, starting processes costs more than it saves.
 _WORTH_PROCESSES = 40
@@ -54,11 +54,11 @@ class Job:
         return WorkTree(self.root)
 
     @cached_property
-    def shared(self) -> "tuple[Objects, list[Diagnostic]]":
-        """What all models share, and what is wrong with it."""
-        from mrc.load import load_shared
+    def shared(self) -> "Shared":
+        """What all models share."""
+        from mrc.compile import shared
 
-        return load_shared(self.tree)
+        return shared(self.tree)
 
 
 def build(
@@ -141,9 +141,8 @@ def _outcome(job: Job, name: str) -> Outcome:
 def _compiled(job: Job, name: str, key: str) -> Outcome:
     from mrc.compile import analyse_model, artifacts
 
-    shared, problems = job.shared
-    compiled = analyse_model(job.tree, shared, name)
-    found = [*problems, *compiled.diagnostics]
+    compiled = analyse_model(job.tree, job.shared, name)
+    found = [*job.shared.diagnostics, *compiled.diagnostics]
     folders: list[Folder] = []
     if not has_errors(found):
         for path, files in artifacts(compiled.fleet, job.environments or None).items():

@@ -6,10 +6,12 @@ from datetime import datetime
 
 from mrc import revert
 from mrc.artifact import Artifact
+from mrc.catalogue import Metric
 from mrc.check import MISSING_GUARDRAIL, Base, check
 from mrc.diagnostics import Diagnostic, Severity, has_errors
 from mrc.link import Fleet, link
-from mrc.load import Objects, load, load_model
+from mrc.load import Objects, load, load_model, load_shared
+from mrc.metrics import declared
 from mrc.tree import Tree
 
 
@@ -33,6 +35,21 @@ class Compiled:
         return has_errors(self.diagnostics)
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What all models share: its documents, the metrics that mrc.yaml declares, and what is wrong with either."""
+
+    objects: Objects
+    own: dict[str, Metric]
+    diagnostics: list[Diagnostic]
+
+
+def shared(tree: Tree) -> Shared:
+    """What all models of the tree share, to be loaded and judged once."""
+    objects, found = load_shared(tree)
+    return Shared(objects, declared(objects, found), found)
+
+
 def analyse(
     tree: Tree, models: Iterable[str] | None = None, base: Tree | None = None, now: datetime | None = None
 ) -> Compiled:
@@ -40,7 +57,7 @@ def analyse(
     linked = _linked(*load(tree, models))
     if base is None:
         return _checked(tree, linked, None, None, now)
-    before = _linked(*load(base, models, linked.objects))
+    before = _linked(*load(base, models, linked.objects), like=linked.fleet)
     found = _checked(tree, linked, Base(base, before.fleet), before, now)
 
     def following(edited: Tree, name: str) -> list[Diagnostic]:
@@ -53,13 +70,15 @@ def analyse(
     return replace(found, diagnostics=sorted({*found.diagnostics, *back}))
 
 
-def analyse_model(tree: Tree, shared: Objects, name: str) -> Compiled:
-    """The same for one model, with what all models share already loaded (its findings are left out)."""
-    return _checked(tree, _linked(*load_model(tree, shared, name)), None, None, None)
+def analyse_model(tree: Tree, shared: Shared, name: str) -> Compiled:
+    """The same for one model beside what all models share, whose own findings are left out."""
+    return _checked(tree, _linked(*load_model(tree, shared.objects, name), shared.own), None, None, None)
 
 
-def _linked(objects: Objects, found: list[Diagnostic]) -> Compiled:
-    fleet, problems = link(objects)
+def _linked(
+    objects: Objects, found: list[Diagnostic], own: dict[str, Metric] | None = None, like: Fleet | None = None
+) -> Compiled:
+    fleet, problems = link(objects, declared(objects, found) if own is None else own, like)
     found += problems
     broken = {item.file for item in found if item.severity is Severity.ERROR}
     return Compiled(objects, fleet, found, frozenset(broken))

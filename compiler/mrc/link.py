@@ -23,7 +23,7 @@ from mrc.guardrail import (
     burn_rate,
 )
 from mrc.load import Model, Objects
-from mrc.metrics import BAD_PROMQL, NO_LABEL, declared
+from mrc.metrics import BAD_PROMQL, NO_LABEL
 from mrc.read import Document, Path
 from mrc.schema import Environment, Hold, ModelVersion, RolloutPolicy, Verdict, policy
 from mrc.schema.units import Threshold
@@ -92,13 +92,13 @@ RULES = (
 class Version:
     """A version, and what its server offers.
 
-    `configs` are the texts of the Triton configs by Triton model; `entrypoint` is the name that clients call.
+    `configs` are by Triton model; `entrypoint` is the name that clients call.
     """
 
     number: int
     document: Document
     object: ModelVersion
-    configs: dict[str, str]
+    configs: dict[str, modelconfig.Config]
     entrypoint: str
     server: runtime.Server
 
@@ -172,14 +172,19 @@ class Fleet:
         return sorted(found, key=lambda release: (release.environment_name, release.model))
 
 
-def link(objects: Objects) -> tuple[Fleet, list[Diagnostic]]:
-    """Resolve every reference; a release with a broken one is left out, and said."""
+def link(
+    objects: Objects, own: dict[str, catalogue.Metric], like: Fleet | None = None
+) -> tuple[Fleet, list[Diagnostic]]:
+    """Resolve every reference; a release with a broken one is left out, and said.
+
+    `own` are the metrics that mrc.yaml declares. A version that `like` has of the very same document is taken from it.
+    """
     found: list[Diagnostic] = []
     models: dict[str, LinkedModel] = {}
-    own = declared(objects, found)
     for name in sorted(objects.models):
         model = objects.models[name]
-        versions = _versions(model, found)
+        known = like.models[name].versions if like is not None and name in like.models else {}
+        versions = _versions(model, known, found)
         if model.policy is None:
             _without_policy(model, objects, found)
             continue
@@ -208,14 +213,17 @@ def _without_policy(model: Model, objects: Objects, found: list[Diagnostic]) -> 
         found.append(document.report(NO_POLICY, (), f"model {model.name} has no policy.yaml"))
 
 
-def _versions(model: Model, found: list[Diagnostic]) -> dict[int, Version]:
+def _versions(model: Model, known: dict[int, Version], found: list[Diagnostic]) -> dict[int, Version]:
     linked: dict[int, Version] = {}
     for number, (document, version) in sorted(model.versions.items()):
+        if number in known and known[number].document is document:
+            linked[number] = known[number]
+            continue
         problems = [
             document.report(BAD_SERVER, ("spec", *one.path), one.message, one.hint, at_key=one.at_key)
             for one in runtime.problems(version)
         ]
-        configs: dict[str, str] = {}
+        configs: dict[str, modelconfig.Config] = {}
         entrypoint: str = version.metadata.name
         if version.spec.triton is not None:
             configs, entrypoint = _triton(document, version, problems)
@@ -226,14 +234,16 @@ def _versions(model: Model, found: list[Diagnostic]) -> dict[int, Version]:
     return linked
 
 
-def _triton(document: Document, version: ModelVersion, found: list[Diagnostic]) -> tuple[dict[str, str], str]:
+def _triton(
+    document: Document, version: ModelVersion, found: list[Diagnostic]
+) -> tuple[dict[str, modelconfig.Config], str]:
     """The Triton configs by Triton model, and the model that clients call."""
     assert version.spec.triton is not None
-    configs: dict[str, str] = {}
+    configs: dict[str, modelconfig.Config] = {}
     entrypoint = ""
     for name in version.spec.triton.models:
         try:
-            configs[name] = modelconfig.config_pbtxt(version, name)
+            configs[name] = modelconfig.config(version, name)
         except modelconfig.ConfigError as wrong:
             above: Path = ("spec", "triton", "models", name, "config")
             found += [

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from mrc.protoshape import Misfit, Step, misfits
 from mrc.schema.runtime import Triton
@@ -44,13 +44,23 @@ def _proto() -> ModuleType:
     return module
 
 
-def config_pbtxt(version: ModelVersion, name: str) -> str:
-    """The text of `<name>/config.pbtxt`; ConfigError, with everything that is wrong, when Triton would refuse it."""
+class Config(NamedTuple):
+    """A config as Triton reads it, and where each bundle file (role/file) lies below the model's directory.
+
+    In the version's directory, but for labels, warmup data and initial states, which Triton looks for beside it.
+    """
+
+    text: str
+    places: dict[str, str]
+
+
+def config(version: ModelVersion, name: str) -> Config:
+    """`<name>/config.pbtxt` and its files; ConfigError, with everything that is wrong, when Triton would refuse it."""
     from google.protobuf import text_format
 
     number = int(version.metadata.version)
-    config = _triton(version).models[name].config
-    message, wrong = parsed(config), list[Misfit]()
+    written = _triton(version).models[name].config
+    message, wrong = parsed(written), list[Misfit]()
     message.name = name
     message.version_policy.specific.versions.append(number)
     for index, step in enumerate(message.ensemble_scheduling.step):
@@ -60,9 +70,8 @@ def config_pbtxt(version: ModelVersion, name: str) -> str:
         step.model_version = number
     wrong += [*_files(version, name, message), *refusals(message, list(_triton(version).models))]
     if wrong:
-        raise ConfigError(*(replace(one, path=_as_written(config, one.path)) for one in wrong))
-    text: str = text_format.MessageToString(message, as_utf8=True)
-    return text
+        raise ConfigError(*(replace(one, path=_as_written(written, one.path)) for one in wrong))
+    return Config(text_format.MessageToString(message, as_utf8=True), _places(version, name, message))
 
 
 def parsed(config: dict[str, Any]) -> Any:
@@ -132,12 +141,7 @@ def _named(config: Any) -> dict[str, tuple[str, tuple[Step, ...]]]:
     return found
 
 
-def places(version: ModelVersion, name: str) -> dict[str, str]:
-    """Where each bundle file (role/file) of a Triton model lies, below the model's directory.
-
-    In the version's directory, but for labels, warmup data and initial states, which Triton looks for beside it.
-    """
-    config = parsed(_triton(version).models[name].config)
+def _places(version: ModelVersion, name: str, config: Any) -> dict[str, str]:
     beside = {file: folder for file, (folder, _) in _named(config).items()}
     found = {}
     for path in models_files(version, name):

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 Step = str | int
@@ -33,7 +34,7 @@ def misfits(data: Any, message: Any, path: tuple[Step, ...] = ()) -> Iterator[Mi
     if len(path) > _DEEPEST:
         yield Misfit(path, "it is nested too deep")
         return
-    known = {name: field for field in message.fields for name in (field.json_name, field.name)}
+    known = _fields(message)
     seen: dict[str, str] = {}
     for key, value in data.items():
         here = (*path, key)
@@ -48,6 +49,12 @@ def misfits(data: Any, message: Any, path: tuple[Step, ...] = ()) -> Iterator[Mi
         seen[field.name] = key
         yield from _field(value, field, here)
     yield from _exclusive(message, seen, path)
+
+
+@cache
+def _fields(message: Any) -> dict[str, Any]:
+    """The fields of a message by either of their names."""
+    return {name: field for field in message.fields for name in (field.json_name, field.name)}
 
 
 def _unknown(message: Any, key: str, names: list[str]) -> str:

@@ -5,7 +5,7 @@ import json
 from functools import lru_cache
 from typing import Any
 
-from mrc import modelconfig, runtime
+from mrc import runtime
 from mrc.artifact import Artifact
 from mrc.link import Release, Version
 from mrc.render.common import object_labels
@@ -26,7 +26,7 @@ def data(release: Release, version: Version) -> dict[str, str]:
 @lru_cache(maxsize=32)  # every environment has the same, and its pods ask for the name
 def _data(model: str, version: Version) -> dict[str, str]:
     if version.object.spec.triton is not None:
-        configs = {f"{name}.config.pbtxt": text for name, text in sorted(version.configs.items())}
+        configs = {f"{name}.config.pbtxt": config.text for name, config in sorted(version.configs.items())}
         manifest = _model_repository(version, configs)
     else:
         configs = {}
@@ -52,7 +52,7 @@ def _model_repository(version: Version, configs: dict[str, str]) -> dict[str, An
     spec, number = version.object.spec, version.number
     files, directories = [], []
     for name in sorted(version.configs):
-        paths = modelconfig.places(version.object, name)
+        paths = version.configs[name].places
         if not paths:  # an ensemble: Triton wants its version's directory all the same
             directories.append(f"{name}/{number}")
         for path in sorted(paths):
