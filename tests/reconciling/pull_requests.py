@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from reconciling import TOKEN, git
+from reconciling.github_app import Installations
 
 Answer = tuple[int, Any]
 
@@ -54,6 +55,8 @@ class Forge:
     """How many creations are done, and answered with 502 all the same."""
     asked: list[str] = field(default_factory=list)
     strange: list[str] = field(default_factory=list)
+    app: Installations | None = None
+    """Who gives tokens, where a GitHub App is who asks; otherwise there is one token."""
 
     @property
     def api(self) -> str:
@@ -101,10 +104,14 @@ class Forge:
         """The status and the JSON."""
         parts = urlsplit(target)
         self.asked.append(f"{method} {parts.path}")
-        own = {"github": ("authorization", f"Bearer {TOKEN}"), "gitlab": ("private-token", TOKEN),
-               "gitea": ("authorization", f"token {TOKEN}")}  # fmt: skip
-        name, value = own[self.kind]
-        if headers.get(name) != value:
+        if self.app is not None and parts.path.startswith("/api/v3/app/"):
+            return self.app.answer(parts.path.removeprefix("/api/v3"), headers)
+        own = {"github": ("authorization", "Bearer "), "gitlab": ("private-token", ""),
+               "gitea": ("authorization", "token ")}  # fmt: skip
+        name, prefix = own[self.kind]
+        token = headers.get(name, "").removeprefix(prefix)
+        known = token == TOKEN if self.app is None else self.app.accepts(token)
+        if not known or not headers.get(name, "").startswith(prefix):
             return 401, {"message": f"401 Unauthorized {headers.get(name)}"}
         if self.kind == "github" and headers.get("x-github-api-version") != "2022-11-28":
             return self.refuse(400, "no version of the API")

@@ -31,6 +31,25 @@ def _place(context: click.Context, option: click.Parameter, value: str | None) -
     return namespace, name
 
 
+def _app_name(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"[A-Za-z0-9.]{1,64}", value):
+        raise click.BadParameter("an App's client id is such as Iv23liAbCdEfGhIjKlMn, its number such as 123456")
+    return value
+
+
+def _api(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
+    from pydantic import TypeAdapter, ValidationError
+
+    from mrc.schema.base import TokenUrl
+
+    try:
+        return str(TypeAdapter[str](TokenUrl).validate_python(value))
+    except ValidationError:
+        raise click.BadParameter("write an https:// address, such as https://github.example.com/api/v3") from None
+
+
 @click.command()
 @click.argument("url", metavar="REPOSITORY")
 @click.option("-e", "--environment", required=True, help="The environment that this process answers for.")
@@ -52,6 +71,23 @@ def _place(context: click.Context, option: click.Parameter, value: str | None) -
 @click.option(
     "--token-file", type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="A file with the token for an https:// repository, and for the pull requests of its forge.",
+)  # fmt: skip
+@click.option(
+    "--github-app", metavar="ID", callback=_app_name,
+    help="The client id, or the number, of a GitHub App, whose tokens take the place of --token-file.",
+)  # fmt: skip
+@click.option(
+    "--github-installation", type=click.IntRange(min=1), metavar="NUMBER",
+    help="Which installation of the App: the number at the end of the address of its settings.",
+)  # fmt: skip
+@click.option(
+    "--github-key", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="A file with a private key of the App (PEM).",
+)  # fmt: skip
+@click.option(
+    "--github-api", metavar="URL", callback=_api,
+    help="Where the App's tokens are made; on a GitHub Enterprise Server it ends with /api/v3."
+    "  [default: https://api.github.com]",
 )  # fmt: skip
 @click.option(
     "--ssh-key", type=click.Path(path_type=Path, dir_okay=False, exists=True),
@@ -78,7 +114,8 @@ def _place(context: click.Context, option: click.Parameter, value: str | None) -
 def reconcile(
     url: str, environment: str, branch: str, folder: Path | None, kubeconfig: Path | None,
     lease: tuple[str, str] | None, listen: str, every: float,
-    token_file: Path | None, ssh_key: Path | None, known_hosts: Path | None, signing_key: Path | None,
+    token_file: Path | None, github_app: str | None, github_installation: int | None, github_key: Path | None,
+    github_api: str | None, ssh_key: Path | None, known_hosts: Path | None, signing_key: Path | None,
     argocd_token_file: Path | None, hook_secrets: Path | None,
     name: str, email: str,
 ) -> int:  # fmt: skip
@@ -87,7 +124,7 @@ def reconcile(
     What it may do stands in environments/<environment>.yaml, under reconcile.
     """
     from mrc.reconcile.cluster import Api
-    from mrc.reconcile.credentials import CredentialsError, askpass, from_file
+    from mrc.reconcile.credentials import CredentialsError, Token, askpass, from_file
     from mrc.reconcile.forges import ForgeError
     from mrc.reconcile.git import Git, GitError
     from mrc.reconcile.ledger import Identity, Ledger
@@ -100,6 +137,15 @@ def reconcile(
         way = transport(url, ssh_key, known_hosts)
     except AddressError as problem:
         raise click.UsageError(str(problem)) from None
+    token: Token | None = from_file(token_file) if token_file is not None else None
+    if any(each is not None for each in (github_app, github_installation, github_key, github_api)):
+        if token is not None:
+            raise click.UsageError("either --token-file or a GitHub App says who mrc is, not both")
+        if github_app is None or github_installation is None or github_key is None:
+            raise click.UsageError("a GitHub App needs --github-app, --github-installation and --github-key")
+        from mrc.reconcile.githubapp import App, AppToken
+
+        token = AppToken(App(github_app, github_installation, github_key, github_api or "https://api.github.com"))
     gc.enable()  # unlike the other verbs it runs on and on
     stop = threading.Event()
 
@@ -110,7 +156,6 @@ def reconcile(
         signal.signal(number, end)
     telemetry = Telemetry()
     with tempfile.TemporaryDirectory(prefix="mrc-reconcile-") as scratch:
-        token = from_file(token_file) if token_file is not None else None
         credentials = askpass(Path(scratch), token) if token is not None else dict
         git = Git((folder or Path(scratch)) / "repository.git", credentials, way)
         ledger = Ledger(git, url, branch, Identity(name, email, signing_key))

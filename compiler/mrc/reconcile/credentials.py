@@ -8,7 +8,11 @@ _LARGEST = 1 << 16  # bytes
 
 
 class CredentialsError(Exception):
-    """There is no token to be had; the text says why, and has none."""
+    """There is no token to be had; the text says why, and has none. `temporary`: the same may work later."""
+
+    def __init__(self, text: str, *, temporary: bool = False) -> None:
+        super().__init__(text)
+        self.temporary = temporary
 
 
 def from_file(path: Path) -> Token:

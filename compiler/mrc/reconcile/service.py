@@ -12,6 +12,7 @@ from mrc.reconcile.credentials import CredentialsError, Token
 from mrc.reconcile.failure import Failure
 from mrc.reconcile.forges import ForgeError, forge
 from mrc.reconcile.git import GitError
+from mrc.reconcile.githubapp import AppToken
 from mrc.reconcile.hooks import Caller
 from mrc.reconcile.ledger import Ledger
 from mrc.reconcile.monitoring import Monitoring, MonitoringError
@@ -87,6 +88,8 @@ class Service:
                     failures = 0
                 except (GitError, RefusedError, ForgeError, CredentialsError) as fault:
                     failures += 1
+                    if isinstance(self._token, AppToken):
+                        self._token.forget()
                     what = "forge" if isinstance(fault, ForgeError) else "git"
                     self._telemetry.count("mrc_reconciler_errors_total", what=what)
                     said = "the forge" if what == "forge" else "git"
@@ -124,7 +127,11 @@ class Service:
         """Pull requests, once the forge says that they may be made. Raises RefusedError, ForgeError."""
         assert settings.forge is not None
         if self._token is None:
-            raise RefusedError("the mode pullRequest needs a token for the forge: --token-file")
+            raise RefusedError("the mode pullRequest needs a token for the forge: --token-file, or a GitHub App")
+        if isinstance(self._token, AppToken):
+            there = settings.forge.github.api if settings.forge.github is not None else "no GitHub"
+            if there.rstrip("/") != self._token.app.api.rstrip("/"):
+                raise RefusedError(f"the App's tokens are for {self._token.app.api}, and the forge is {there}")
         asked = forge(settings.forge, self._ledger.branch, self._token)
         asked.prove()
         return Proposals(self._ledger, asked, self._name, self._telemetry)

@@ -18,6 +18,7 @@ _LONGEST = 3600.0  # seconds; no answer keeps mrc away for longer
 _TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 _TEMPORARY = frozenset((408, 425, 429))  # and every 5xx
 _LARGEST = 8 << 20  # bytes of an answer
+_LONGEST_TEXT = 300  # characters of what it says
 
 
 class ForgeError(Exception):
@@ -102,7 +103,7 @@ class Client:
         text = f"{method} {path.partition('?')[0]} was answered with HTTP status {status}"
         if 300 <= status < 400:
             return ForgeError(f"{text}: mrc follows no redirect; write the address that it leads to", temporary=False)
-        said = self._clean(message(data))
+        said = self.said(data)
         text += f": {said}" if said else ""
         after = _seconds(answer.headers)
         limited = status == 403 and (after is not None or answer.headers.get("x-ratelimit-remaining") == "0")
@@ -110,9 +111,10 @@ class Client:
             return _AgainError(text, status, after if after is not None or not limited else 60.0)
         return ForgeError(text, temporary=False, status=status)
 
-    def _clean(self, text: str) -> str:
-        secret = self._secret()
-        return text.replace(secret, "***") if secret else text
+    def said(self, data: bytes) -> str:
+        """What an answer says, in one short line: `message` as GitHub, GitLab and Gitea have it, without the token."""
+        text, secret = message(data), self._secret()
+        return (text.replace(secret, "***") if secret else text)[:_LONGEST_TEXT]
 
 
 class _AgainError(Exception):
@@ -137,7 +139,7 @@ def _seconds(headers: httpx.Headers) -> float | None:
 
 
 def message(data: bytes) -> str:
-    """What an answer says, in one line: `message` as GitHub, GitLab and Gitea have it, with GitHub's `errors`."""
+    """`message` of an answer in one line, with GitHub's `errors`."""
     try:
         found = json.loads(data)
     except (ValueError, RecursionError):
@@ -150,4 +152,4 @@ def message(data: bytes) -> str:
         errors, list
     ) else []  # fmt: skip
     said = "; ".join(str(part) for part in parts if part)
-    return "".join(each if each.isprintable() else " " for each in said)[:300]
+    return "".join(each if each.isprintable() else " " for each in said)

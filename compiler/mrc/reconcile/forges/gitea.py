@@ -1,5 +1,6 @@
 """Pull requests on Gitea and Forgejo. https://docs.gitea.com/api/ and https://forgejo.org/docs/latest/user/api-usage/"""
 
+import json
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -49,7 +50,7 @@ class Gitea:
         path = f"{self._path}/pulls/{request.number}/merge"
         # 201: scheduled. 405: not mergeable yet. 409: scheduled already, or the head moved.
         status, answer = self._client.ask("POST", path, body=body, expect=(200, 201, 405, 409))
-        said = str((answer or {}).get("message", f"HTTP status {status}"))[:300]
+        said = self._client.said(json.dumps(answer).encode()) or f"HTTP status {status}"
         return None if status in (200, 201) or "already scheduled" in said else said
 
     def close(self, request: Request, why: str) -> None:

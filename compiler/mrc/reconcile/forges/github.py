@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from mrc.reconcile.forges.client import Client, ForgeError, Request, message
+from mrc.reconcile.forges.client import Client, ForgeError, Request
 from mrc.schema.reconcile import GitHub as Settings
 
 VERSION = "2022-11-28"
@@ -67,7 +67,7 @@ class GitHub:
         now = {"sha": request.commit, "merge_method": self._method}
         path = f"{self._path}/pulls/{request.number}/merge"
         status, _ = self._client.ask("PUT", path, body=now, expect=(200, 403, 405, 409, 422))
-        return None if status == 200 else message(json.dumps(answer).encode())
+        return None if status == 200 else self._client.said(json.dumps(answer).encode())
 
     def close(self, request: Request, why: str) -> None:
         self._client.ask("POST", f"{self._path}/issues/{request.number}/comments", body={"body": why}, expect=(201,))

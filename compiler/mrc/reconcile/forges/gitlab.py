@@ -1,5 +1,6 @@
 """Merge requests on GitLab. https://docs.gitlab.com/api/merge_requests/"""
 
+import json
 from collections.abc import Callable
 from typing import Any, Literal
 from urllib.parse import quote
@@ -50,7 +51,7 @@ class GitLab:
         path = f"{self._path}/merge_requests/{request.number}/merge"
         # 405 and 422: it is being prepared, or cannot be merged yet. 401: this user may not merge.
         status, answer = self._client.ask("PUT", path, body=body, expect=(200, 401, 405, 406, 409, 422))
-        return None if status == 200 else str((answer or {}).get("message", f"HTTP status {status}"))[:300]
+        return None if status == 200 else self._client.said(json.dumps(answer).encode()) or f"HTTP status {status}"
 
     def close(self, request: Request, why: str) -> None:
         path = f"{self._path}/merge_requests/{request.number}"
