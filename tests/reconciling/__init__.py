@@ -83,11 +83,16 @@ class Team:
 
 
 def team(
-    folder: Path, *, reconcile: str = "mode: commit", serve: str = "{version: 13, fallback: 12}", policy: str = ""
+    folder: Path,
+    *,
+    reconcile: str = "mode: commit",
+    serve: str = "{version: 13, fallback: 12}",
+    policy: str = "",
+    prometheus: str = "",
 ) -> Team:
     """The example fleet, pushed, with sentiment 13 on its way in production; its files can be read.
 
-    `policy` is added to what its policy says of production.
+    `policy` is added to what its policy says of production; `prometheus` is an address in the place of its own.
     """
     made = Team(folder / "tree", folder / "remote.git")
     made.tree.mkdir(parents=True)
@@ -99,6 +104,8 @@ def team(
     shutil.copy(TOP / "mrc.yaml", made.tree)
     environment = made.tree / f"environments/{ENVIRONMENT}.yaml"
     environment.write_text(environment.read_text() + f"  reconcile: {{{reconcile}, verify: 0s}}\n")
+    if prometheus:
+        made.edit(f"environments/{ENVIRONMENT}.yaml", '"http://prometheus.monitoring:9090"', f'"{prometheus}"')
     made.edit(f"policies/{MODEL}/policy.yaml", "serve: {version: 12, fallback: 11}", f"serve: {serve}")
     if policy:
         made.edit(f"policies/{MODEL}/policy.yaml", "      promotesFrom:", f"      {policy}\n      promotesFrom:")

@@ -57,6 +57,8 @@ class Forge:
     strange: list[str] = field(default_factory=list)
     app: Installations | None = None
     """Who gives tokens, where a GitHub App is who asks; otherwise there is one token."""
+    moment: Callable[[str, str], object] = lambda when, request: None
+    """Told of each request: `before` it is done, and it is not when this says so; `after`, when nobody was answered."""
 
     @property
     def api(self) -> str:
@@ -319,14 +321,18 @@ def serve(kind: str, remote: Path) -> Iterator[Forge]:
                     (status, more), data = forge.faults.pop(0), None
                 else:
                     more = {}
+                    if forge.moment("before", f"{self.command} {self.path}"):
+                        return
                     status, data = forge.answer(self.command, self.path, headers, body)
+                    forge.moment("after", f"{self.command} {self.path}")
             text = json.dumps(data).encode() if data is not None else b""
             self.send_response(status)
             for name, value in more.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
-            self.wfile.write(text)
+            with contextlib.suppress(OSError):  # who asked is gone
+                self.wfile.write(text)
 
         do_GET = do_POST = do_PUT = do_PATCH = _answer  # noqa: N815
 

@@ -1,0 +1,124 @@
+"""`mrc reconcile` as people run it: a process that is killed, started again, told to end, or that lacks a right."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from conftest import mrc
+from reconciling import Team, git, team
+from reconciling.github_app import INSTALLATION, NAME, Installations, pem
+from reconciling.process import Around, Life, around, living
+from reconciling.pull_requests import Forge, serve
+from reconciling.remotes import Http, http
+
+POLICY = "policies/sentiment/policy.yaml"
+
+
+class Place:
+    """A team, its remote over HTTP, its forge, and the world around; each asks for the token of one GitHub App."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder, self.remote = folder, folder / "remote.git"
+        self.app = Installations()
+        self.forge: Forge = stack.enter_context(serve("github", self.remote))
+        self.http: Http = stack.enter_context(http(self.remote))
+        self.around: Around = stack.enter_context(around(self.remote))
+        self.forge.app, self.http.accepts = self.app, self.app.accepts
+        self.config = self.around.kubeconfig(folder / "kubeconfig")
+        self.options: tuple[str | Path, ...] = (
+            "--github-app", NAME, "--github-installation", str(INSTALLATION),
+            "--github-key", pem(self.app.key, folder / "app.pem"), "--github-api", self.forge.api,
+        )  # fmt: skip
+
+    def team(self, mode: str = "pullRequest") -> Team:
+        there = f"mode: {mode}, alertmanager: {self.around.url}/alertmanager, {self.forge.settings}"
+        return team(self.folder, reconcile=there, prometheus=f"{self.around.url}/prometheus")
+
+    def living(self, name: str = "one") -> Any:
+        return living(self.http.url, self.folder / name, self.config, *self.options)
+
+    def told(self) -> str:
+        """Everything that was said by all processes, with what people can read on the forge."""
+        logs = "".join(path.read_text() for path in self.folder.rglob("*.log"))
+        return logs + "".join(f"{pull.title}{pull.body}{pull.comments}" for pull in self.forge.pulls)
+
+    def keeps_its_secrets(self) -> None:
+        """Neither key nor token stands where people or other processes look."""
+        key = (self.folder / "app.pem").read_text().split("\n")[1]
+        everything = self.told() + git("log", "-p", "--all", cwd=self.remote)
+        for secret in (key, "eyJhbGci", *self.app.given):
+            assert secret not in everything
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with ExitStack() as stack:
+        found = Place(tmp_path, stack)
+        yield found
+        assert found.forge.strange == found.around.strange == []
+
+
+def arguments(life: Life) -> str:
+    """What whoever lists processes sees of it and its children."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getsid(int(folder.name)) == life.process.pid:
+                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue
+    assert found
+    return "\n".join(found)
+
+
+PULLS = "/api/v3/repos/example/models/pulls"
+MOMENTS = [("before", f"GET {PULLS}?"), ("before", f"POST {PULLS}"), ("after", f"POST {PULLS}"),
+           ("after", "POST /api/graphql")]  # fmt: skip
+
+
+def test_who_is_killed_while_it_asks_for_a_pull_request_asks_once_and_ends_calmly(place: Place) -> None:
+    made = place.team()
+    for when, request in MOMENTS:
+        with place.living() as life:
+
+            def kill(now: str, asked: str, when: str = when, request: str = request, life: Life = life) -> bool:
+                if now != when or not asked.startswith(request):
+                    return False
+                life.process.kill()
+                return life.ended() != 0
+
+            place.forge.moment = kill
+            assert life.ended() == -signal.SIGKILL, life.said()
+    place.forge.moment = lambda when, request: None
+    assert len(place.forge.pulls) == 1, place.told()
+    with place.living() as life:
+        (pull,) = place.forge.pulls
+        life.until("it is to be merged", lambda: pull.automatic)
+        assert pull.title == "Roll sentiment back to 12 in production"
+        assert made.log() == ["Promote sentiment 13"], "main moved without a request"
+        seen = arguments(life)
+        place.forge.pass_checks()
+        life.until("the incident is closed", lambda: life.said().count("the pull request is merged") == 2)
+        life.process.terminate()
+        assert life.ended() == 0
+        assert life.lines()[-1]["message"] == "ended"
+    assert [one.title for one in place.forge.pulls] == [
+        "Roll sentiment back to 12 in production", "Close the incident of sentiment in production: recovered",
+    ]  # fmt: skip
+    assert "serve: {version: 12, fallback: 11}" in made.show(POLICY)
+    record = yaml.safe_load(made.show(made.files("incidents")[0]))["spec"]
+    assert (record["verdict"], record["outcome"]["state"]) == ("rejected", "recovered")
+    assert not place.around.pages
+    assert len(place.app.given) == len(MOMENTS) + 1, "each process asked for one token"
+    assert not [secret for secret in place.app.given if secret in seen]
+    place.keeps_its_secrets()
+    made.pull()
+    assert mrc("render", "--check", cwd=made.tree).returncode == 0
