@@ -10,6 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mrc.reconcile.git import Git
+from mrc.reconcile.gittree import GitTree
+from mrc.reconcile.objects import Objects
 from mrc.reconcile.trees import write
 from reconciling import git
 
@@ -37,9 +39,11 @@ def test_the_tree_is_what_git_would_write(edits: dict[str, bytes | None]) -> Non
         git("add", ".", cwd=tree)
         git("commit", "-q", "-m", "Begin", cwd=tree)
         git("clone", "-q", "--bare", tree, bare, cwd=folder)
-        (folder / "objects").mkdir()
-        before, after = write(Git(bare), "main", edits, folder / "objects")
-        assert before == git("rev-parse", "main^{tree}", cwd=tree)
+        objects = Objects(Git(bare))
+        before = GitTree(objects, "main")
+        after = write(objects, before, edits)
+        assert before.root == git("rev-parse", "main^{tree}", cwd=tree)
+        assert before.files() == git("ls-files", cwd=tree).splitlines()
         for path, data in edits.items():
             target = tree / path
             for above in reversed(target.relative_to(tree).parents):

@@ -86,21 +86,31 @@ class Git:
         config: Sequence[str] = (),
     ) -> tuple[int, str, str]:
         """Exit status, standard output and standard error. Raises GitError when it is silent for `seconds`."""
-        options = [part for item in (*_CONFIG, *config) for part in ("-c", item)]
         remote = self._credentials() if arguments[0] in ("fetch", "push") else {}
-        running: Any = self.repo.git.execute(
-            ["git", *options, *arguments],
-            istream=stdin,
-            as_process=True,
-            env={**self._environment, **remote, **(env or {})},
-            start_new_session=True,
-        )
+        running = self.started(*arguments, env={**remote, **(env or {})}, stdin=stdin, config=config)
         process: subprocess.Popen[bytes] = running.proc
         told = _heard(process, seconds)
         if told is None:
             raise GitError(None, f"git {arguments[0]} said nothing for {seconds:.0f} s, and was stopped")
         out, error = told
         return process.returncode, out.decode(errors="replace"), _told(error.decode(errors="replace"))
+
+    def started(
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        stdin: BinaryIO | int | None = subprocess.PIPE,
+        config: Sequence[str] = (),
+    ) -> Any:
+        """A process of git that runs; it ends with what is returned."""
+        options = [part for item in (*_CONFIG, *config) for part in ("-c", item)]
+        return self.repo.git.execute(
+            ["git", *options, *arguments],
+            istream=stdin,
+            as_process=True,
+            env={**self._environment, **(env or {})},
+            start_new_session=True,
+        )
 
 
 def _heard(process: subprocess.Popen[bytes], seconds: float) -> tuple[bytes, bytes] | None:

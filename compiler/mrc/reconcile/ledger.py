@@ -13,6 +13,7 @@ from typing import Literal
 
 from mrc.reconcile.git import IDLE_SECONDS, Git, GitError
 from mrc.reconcile.gittree import GitTree
+from mrc.reconcile.objects import Objects
 from mrc.reconcile.trees import write
 
 _PATH = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[a-zA-Z0-9_.-]+(?:/[a-zA-Z0-9_.-]+)*")
@@ -44,20 +45,25 @@ class Ledger:
     def __init__(self, git: Git, url: str, branch: str, identity: Identity, *, seconds: float = IDLE_SECONDS) -> None:
         self.git, self.url, self.branch, self.identity = git, url, branch, identity
         self._seconds = seconds
+        self._objects = Objects(git)
+        self._tree: GitTree | None = None
+        self._own = f"refs/remotes/origin/{branch}"
         self._begun = False
 
     def fetch(self, beside: str = "") -> str:
         """The commit at the tip of the branch; with the branches below the folder `beside`. Raises GitError."""
-        own = f"refs/remotes/origin/{self.branch}"
         # A depth makes git walk the whole tree again; after the first time, what is new is little.
         depth = [] if self._begun else ["--depth=1"]
         self.git.run(
             "fetch", "--progress", "--no-tags", *depth, "--no-write-fetch-head", "--no-recurse-submodules", "--force",
-            *(["--prune"] if beside else []), "--", self.url, f"refs/heads/{self.branch}:{own}",
+            *(["--prune"] if beside else []), "--", self.url, f"refs/heads/{self.branch}:{self._own}",
             *([f"refs/heads/{beside}/*:refs/remotes/origin/{beside}/*"] if beside else []), seconds=self._seconds,
         )  # fmt: skip
         self._begun = True
-        return self.git.run("rev-parse", "--verify", "--end-of-options", f"{own}^{{commit}}").strip()
+        found = self._objects.read(f"{self._own}^{{commit}}")
+        if found is None:
+            raise GitError(None, f"the tip of {self.branch} cannot be read")
+        return found.id
 
     def branches(self, beside: str) -> dict[str, str]:
         """The branches below a folder and their commits, as they were fetched."""
@@ -71,8 +77,10 @@ class Ledger:
         return next(line.removeprefix("parent ") for line in text.splitlines() if line.startswith("parent "))
 
     def tree(self, commit: str) -> GitTree:
-        """The files of a commit."""
-        return GitTree(self.git.repo, commit)
+        """The files of a commit. Raises GitError."""
+        if self._tree is None or self._tree.commit != commit:
+            self._tree = GitTree(self._objects, commit)
+        return self._tree
 
     def commit(self, parent: str, edits: Mapping[str, bytes | None], message: str, when: datetime) -> str | None:
         """A commit on `parent` with the files changed; None when nothing would change.
@@ -82,10 +90,11 @@ class Ledger:
         for path in edits:
             if not _PATH.fullmatch(path):
                 raise ValueError(f"{path!r} is no path that mrc writes")
+        before = self.tree(parent)
+        tree = write(self._objects, before, edits)
+        if tree == before.root:
+            return None
         with tempfile.TemporaryDirectory(prefix="mrc-commit-") as folder:
-            before, tree = write(self.git, parent, edits, Path(folder))
-            if tree == before:
-                return None
             return self._commit(parent, tree, message, when, Path(folder))
 
     def _commit(self, parent: str, tree: str, message: str, when: datetime, folder: Path) -> str:
@@ -121,6 +130,9 @@ class Ledger:
         for line in out.splitlines():
             flag, _, rest = line.partition("\t")
             if flag in (" ", "=", "*", "+", "-"):
+                if branch is None and not dry:
+                    # Else the next fetch would walk the whole tree, to see whether it has all of what it made itself.
+                    self.git.told("update-ref", self._own, commit)
                 return Pushed("done", rest)
             if flag == "!":
                 raced = any(words in rest or words in error for words in _RACES)
