@@ -108,6 +108,8 @@ class Guardrail:
     metric: Metric | None
     promql: str
     samples_promql: str
+    everywhere: bool = True
+    """Whether it watches in every environment of its policy."""
 
     @property
     def only_served(self) -> bool:

@@ -69,6 +69,11 @@ NEVER_WORSE = error(
     reason="A share is between 0 and 1: a bound outside, or on the edge, never fires.",
     hint="choose a limit inside the range",
 )  # fmt: skip
+NOT_THERE = error(
+    "MRC215", "a guardrail for an environment that the policy does not have",
+    reason="It watches nowhere under that name, and looks as if it did.",
+    hint="name environments of the same policy, or leave environments out",
+)  # fmt: skip
 BAD_SERVER = error(
     "MRC221", "the server could not serve this version as it is written",
     reason="What the server misses it says at its start only, in the log of a pod that then never becomes ready; what "
@@ -84,6 +89,7 @@ RULES = (
     WRONG_SIDE,
     BAD_CONFIG,
     NEVER_WORSE,
+    NOT_THERE,
     BAD_SERVER,
 )
 
@@ -103,6 +109,17 @@ class Version:
     server: runtime.Server
 
 
+@dataclass(frozen=True)
+class Unwatched:
+    """A guardrail of the policy that does not watch in this environment, and whether its metric is measured there."""
+
+    name: str
+    metric: str | None
+    tier: policy.Tier
+    action: policy.Action
+    measured: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Release:
     """One model in one environment."""
@@ -119,6 +136,7 @@ class Release:
     verdicts: dict[int, Verdict]
     guardrails: tuple[Guardrail, ...]
     side_effects: Literal["none"] | None
+    unwatched: tuple[Unwatched, ...] = ()
     hold: tuple[Document, Hold] | None = None
     """The hold whose `serve` stands in `policy`, in place of what the policy says."""
 
@@ -191,6 +209,7 @@ def link(
         document, rollout_policy = model.policy
         for guardrail_name, guardrail in rollout_policy.spec.guardrails.items():
             _syntax(document, guardrail_name, guardrail, found)
+            _places(document, guardrail_name, guardrail, rollout_policy, found)
         releases = [
             release
             for environment in sorted(rollout_policy.spec.environments)
@@ -293,6 +312,7 @@ def _release(
     guardrails = [
         _guardrail(document, guardrail_name, guardrail, metrics, measured, found)
         for guardrail_name, guardrail in sorted(rollout_policy.spec.guardrails.items())
+        if _watches(guardrail, name)
     ]
     return Release(
         model=model.name,
@@ -307,6 +327,17 @@ def _release(
         verdicts={number: verdict for number, (_, verdict) in sorted(model.verdicts.items())},
         guardrails=tuple(guardrail for guardrail in guardrails if guardrail is not None),
         side_effects=rollout_policy.spec.side_effects,
+        unwatched=tuple(
+            Unwatched(
+                guardrail_name,
+                guardrail.metric,
+                guardrail.tier,
+                guardrail.action or TIERS[guardrail.tier].action,
+                guardrail.metric is None or guardrail.metric in metrics,
+            )
+            for guardrail_name, guardrail in sorted(rollout_policy.spec.guardrails.items())
+            if not _watches(guardrail, name)
+        ),
         hold=hold,
     )
 
@@ -354,6 +385,21 @@ def _syntax(document: Document, name: str, guardrail: policy.Guardrail, found: l
             found.append(document.report(NO_LABEL, path, message))
 
 
+def _places(
+    document: Document, name: str, guardrail: policy.Guardrail, whole: RolloutPolicy, found: list[Diagnostic]
+) -> None:
+    for index, place in enumerate(guardrail.environments or ()):
+        if place not in whole.spec.environments:
+            close = catalogue.closest(place, whole.spec.environments)
+            meant = f"; did you mean {close}?" if close else ""
+            message = f"{name}: the policy has no environment {place}{meant}"
+            found.append(document.report(NOT_THERE, ("spec", "guardrails", name, "environments", index), message))
+
+
+def _watches(guardrail: policy.Guardrail, environment: str) -> bool:
+    return guardrail.environments is None or environment in guardrail.environments
+
+
 def _guardrail(
     document: Document,
     name: str,
@@ -388,6 +434,7 @@ def _guardrail(
         metric=metric,
         promql=written.promql or "",
         samples_promql=written.samples or "",
+        everywhere=written.environments is None,
     )
 
 
@@ -403,6 +450,8 @@ def _no_metric(
             f"; did you mean {close}?" if close else ""
         )
     hint = f"measured there: {', '.join(sorted(metrics))}; or declare one in mrc.yaml, or write promql with samples"
+    if others:
+        hint += ", in a guardrail with environments: [...]; and name in this one those that have the metric"
     return document.report(NO_METRIC, (*path, "metric"), message, hint)
 
 

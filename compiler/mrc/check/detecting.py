@@ -100,10 +100,12 @@ def _back(guardrail: Guardrail) -> Duration:
 
 
 def _compared(release: Release) -> list[Diagnostic]:
+    here = f" in {release.environment_name}" if release.unwatched else ""
     return [
         release.policy_document.report(
             ONLY_COMPARED, _place(guardrail.name, "worseThanStable"),
-            f"{guardrail.name} compares with stable, and no other guardrail holds the same metric against a limit",
+            f"{guardrail.name} compares with stable, and no other guardrail holds the same metric against a limit"
+            f"{here}",
         )
         for guardrail in release.guardrails
         if guardrail.compares and not guardrail.of_pods and guardrail.action == "rollback"

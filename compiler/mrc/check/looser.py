@@ -50,10 +50,12 @@ def _policy(before: Release, after: Release) -> list[Diagnostic]:
     if document.text == before.policy_document.text:
         return []
     found = []
+    left_out = {one.name for one in (*before.unwatched, *after.unwatched)}
     for each in settings(before, after):
         if each.direction == "looser":
-            # A guardrail is the same in all environments, and said once.
-            where = "" if each.path[:2] == ("spec", "guardrails") else f" in {after.environment_name}"
+            # A guardrail is the same in all environments in which it watches, and said once.
+            everywhere = each.path[:2] == ("spec", "guardrails") and each.path[2] not in left_out
+            where = "" if everywhere else f" in {after.environment_name}"
             found.append(document.report(LOOSER, each.path, f"{each.name}{where} {_was(each)}"))
     same = before.version.number == after.version.number
     if same and after.fallback is not None and _steps(before) != _steps(after):

@@ -46,7 +46,13 @@ COLD_BAKE = warning(
     reason="Without a router the old pods are gone at weight 100: an abort starts them anew.",
     hint="count on the start-up time, or use an environment with a traffic router",
 )  # fmt: skip
-RULES = (NO_HARD, NO_CRASHES, NO_FALLBACK, SHRINKING, NOT_WARM, TOO_FINE, COLD_BAKE)
+UNWATCHED = warning(
+    "MRC308", "an environment in which a guardrail does not watch",
+    reason="What it finds elsewhere is not found here, and nothing else of the same tier and action was written for "
+    "here alone.",
+    hint="write a guardrail with environments: [...] on what is measured here",
+)  # fmt: skip
+RULES = (NO_HARD, NO_CRASHES, NO_FALLBACK, SHRINKING, NOT_WARM, TOO_FINE, COLD_BAKE, UNWATCHED)
 
 
 def check(release: Release) -> list[Diagnostic]:
@@ -54,16 +60,32 @@ def check(release: Release) -> list[Diagnostic]:
     found: list[Diagnostic] = []
     document, path = release.policy_document, release.path
     guardrails: Path = ("spec", "guardrails")
+    # One finding for all environments where they have the same guardrails.
+    here = f" in {release.environment_name}" if release.unwatched else ""
     if not any(g.tier == "immediate" and g.action == "rollback" for g in release.guardrails):
-        message = "no guardrail of the tier immediate rolls back"
+        message = f"no guardrail of the tier immediate rolls back{here}"
         found.append(document.report(NO_HARD, guardrails, message))
     if not any(g.metric is not None and g.metric.crash for g in release.guardrails):
-        message = "no guardrail is on restarts, out_of_memory or not_ready"
+        message = f"no guardrail is on restarts, out_of_memory or not_ready{here}"
         found.append(document.report(NO_CRASHES, guardrails, message))
     if release.fallback is None:
         message = f"version {release.version.number} has no fallback in {release.environment_name}"
         found.append(document.report(NO_FALLBACK, (*path, "serve"), message))
-    return found + _stages(release)
+    return found + _unwatched(release) + _stages(release)
+
+
+def _unwatched(release: Release) -> list[Diagnostic]:
+    """A guardrail that is written for here alone stands in for one that is left out."""
+    instead = {(each.tier, each.action) for each in release.guardrails if not each.everywhere}
+    found = []
+    for one in release.unwatched:
+        if (one.tier, one.action) in instead:
+            continue
+        place = ("spec", "guardrails", one.name, "environments")
+        message = f"{one.name} does not watch {release.environment_name}, and nothing stands in for it there"
+        hint = f"{one.metric} is measured there too: leave out environments" if one.measured and one.metric else None
+        found.append(release.policy_document.report(UNWATCHED, place, message, hint))
+    return found
 
 
 def _stages(release: Release) -> list[Diagnostic]:

@@ -98,6 +98,7 @@ def _release(before: Release | None, after: Release | None, committed: Tree) -> 
         else None,
         stages=exposure.timeline(after, back, restore) if after is not None and back is not None else (),
         guardrails=watching.watched(after, warm=warm, anew=anew) if after is not None else (),
+        unwatched=tuple(one.name for one in after.unwatched) if after is not None else (),
         restore=restore,
         way_back=back,
         warmth=wayback.warmth(after, before, back, rolls=rolls),

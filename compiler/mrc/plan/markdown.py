@@ -139,6 +139,8 @@ def _meaning(release: ReleasePlan) -> str:
         lines += [f"  - {_text(words.restored(each))}" for each in release.restore]
     if release.way_back is not None:
         lines.append(f"- Going back {_text(words.way_back(release.way_back))}")
+    if release.unwatched:
+        lines.append(f"- ⚠️ {_text(words.unwatched(release))}")
     lines += [f"- {each.version} becomes **{each.becomes}**: {_text(each.when)}" for each in release.warmth]
     lines += [f"- {_text(words.frozen(release, freeze))}" for freeze in release.freezes]
     return "\n".join([*lines, ""])

@@ -238,6 +238,8 @@ class ReleasePlan(Part):
     stages: tuple[StagePlan, ...]
     """Of the rollout that this change starts; of the next one where it starts none."""
     guardrails: tuple[GuardrailPlan, ...]
+    unwatched: tuple[str, ...]
+    """Guardrails of the policy that do not watch in this environment."""
     restore: tuple[Restore, ...]
     """How long going back takes at worst, by phase, for hard failures and anomalies over minutes."""
     way_back: WayBack | None

@@ -113,6 +113,8 @@ class _Writer:
         yield from (f"    {line}" for line in _table([("", "worse when", *phases), *rows]))
         if words.partly(release):
             yield f"    {words.PARTLY}"
+        if release.unwatched:
+            yield f"    {self._in('~', '!')} {words.unwatched(release)}"
         if alarms := words.false_alarms(release):
             yield f"  {words.FALSE_ALARMS[0].lower()}{words.FALSE_ALARMS[1:]}"
             yield from (f"    {_safe(alarm)}" for alarm in alarms)

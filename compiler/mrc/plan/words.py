@@ -248,6 +248,11 @@ def false_alarms(release: ReleasePlan) -> list[str]:
     return found
 
 
+def unwatched(release: ReleasePlan) -> str:
+    """`Not watched in support: errors, latency`."""
+    return f"Not watched in {release.environment}: {', '.join(release.unwatched)}"
+
+
 def frozen(release: ReleasePlan, freeze: str) -> str:
     """`production lets no new version in, every week from Fri 16:00 to Mon 06:00 UTC: weekend`."""
     return f"{release.environment} lets no new version in, {freeze}"

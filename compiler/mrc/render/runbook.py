@@ -53,6 +53,7 @@ def render(release: Release) -> list[Artifact]:
         cache_prefix=cache_prefix(release.model, release.version.number),
         guardrails=[_guardrail(guardrail) for guardrail in watching],
         idle=[guardrail.name for guardrail in release.guardrails if guardrail not in watching],
+        unwatched=[one.name for one in release.unwatched],
         versions=[_version(release, version) for version in reversed(release.retained)],
     )
     return [Artifact(f"{release.folder}/RUNBOOK.md", text)]

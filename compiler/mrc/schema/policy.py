@@ -437,6 +437,14 @@ class Guardrail(Model):
     Rendered: the conditions of the AnalysisTemplate; the alert ModelTelemetryMissing
     """
 
+    environments: list[Name] | None = Field(default=None, min_length=1)
+    """Where it watches, if not in every environment of the policy: for what is measured under other names elsewhere. A
+    metric of the catalogue is found by its name in whatever router or runtime measures it, and needs none of this.
+
+    Example: [production]
+    Rendered: the environments whose rules and analyses have the guardrail
+    """
+
     @model_validator(mode="after")
     def _consistent(self) -> "Guardrail":
         exactly_one(self, "metric", "promql")
@@ -487,7 +495,7 @@ class PolicySpec(Model):
     Rendered: nothing: it is checked
     """
     guardrails: dict[Name, Guardrail] = Field(min_length=1)
-    """What counts as worse, in every environment, by name.
+    """What counts as worse, by name; in every environment, unless a guardrail says where.
 
     Example: {errors: {metric: error_ratio, max: 1%, tier: immediate}}
     Rendered: rules.yaml, analysis.yaml and rules.test.yaml
