@@ -1,14 +1,15 @@
 """Can a guardrail tell? Expected traffic, share and window against the samples that a verdict needs."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 
-from mrc.chance import RARE, enough, false_alarm
+from mrc.chance import RARE, alarms, enough, false_alarm
 from mrc.coverage import Cell, counts_requests, cover, lag, shown
 from mrc.diagnostics import Diagnostic, error, warning
 from mrc.guardrail import BurnRate
 from mrc.link import Release
-from mrc.power import HEALTHY, Decidability, decidability
+from mrc.power import HEALTHY, MONTH, Decidability, decidability
 from mrc.rollouts import active, stages
 from mrc.schema.units import Duration
 
@@ -22,7 +23,14 @@ FALSE_ALARMS = warning(
     reason="In a window of few requests chance alone passes the limit, and a good version is rolled back.",
     hint="give the stage a larger share, the guardrail a longer window, or a limit further from what is healthy",
 )  # fmt: skip
-RULES = (TOO_FEW, FALSE_ALARMS)
+EVERY_MONTH = warning(
+    "MRC350", "a guardrail that takes back healthy versions month by month",
+    reason="Nobody is there when it happens: the service goes back by itself, and the version is rejected by chance.",
+    hint="give the guardrail a longer window, a limit further from what is healthy, or action: page",
+)  # fmt: skip
+RULES = (TOO_FEW, FALSE_ALARMS, EVERY_MONTH)
+
+_OFTEN = 1.0  # false alarms in 30 days
 
 _LONGEST = Duration.parse("1h")  # beyond this a window is no way out of false alarms within a stage
 
@@ -34,8 +42,11 @@ def check(release: Release) -> list[Diagnostic]:
     for guardrail in active(release):
         if counts_requests(guardrail):
             found += _too_few(release, [cell for cell in cells if cell.guardrail.name == guardrail.name])
-    starved = {item.line for item in found}
-    return found + [item for item in _accused(release) if item.line not in starved]
+    told = decidability(release)
+    for rule in (_accused, _every_month):
+        said = {item.line for item in found}
+        found += [item for item in rule(release, told) if item.line not in said]
+    return found
 
 
 def _too_few(release: Release, cells: list[Cell]) -> list[Diagnostic]:
@@ -112,9 +123,39 @@ def _whole(milliseconds: Fraction) -> Duration:
     return Duration(-(-milliseconds // unit) * unit)
 
 
-def _accused(release: Release) -> list[Diagnostic]:
+def _every_month(release: Release, told: Sequence[Decidability]) -> list[Diagnostic]:
+    found = []
+    for one in told:
+        cell = one.cell
+        if not cell.stage.promoted or cell.how != "revert" or (one.a_month or 0) <= _OFTEN:
+            continue
+        message = (
+            f"{cell.guardrail.name}: after the promotion in {release.environment_name}, {int(cell.samples or 0)} "
+            f"requests within {cell.guardrail.window} accuse a version with {_percent(one.limit * HEALTHY)} bad ones, "
+            f"a quarter of the limit, about {one.a_month:.2g} times a month"
+        )
+        ways = _rarer(release, one)
+        found.append(
+            release.policy_document.report(EVERY_MONTH, ("spec", "guardrails", cell.guardrail.name), message, ways)
+        )
+    return found
+
+
+def _rarer(release: Release, one: Decidability) -> str:
+    """A window with which it is rare enough, and the other ways out."""
+    rate, window = release.policy.expected_traffic.per_second, int(one.cell.guardrail.window)
+    ways = []
+    for longer in range(window - window % 60_000 + 60_000, int(_LONGEST) + 1, 60_000):
+        n = int(rate * Fraction(longer, 1000))
+        if alarms(n, one.limit, float(one.limit * HEALTHY)) * int(MONTH) / longer <= _OFTEN:
+            ways.append(_look_longer(one.cell, Duration(longer)))
+            break
+    return ", or ".join([*ways, "choose a limit further from what is healthy, or write action: page"])
+
+
+def _accused(release: Release, told: Sequence[Decidability]) -> list[Diagnostic]:
     worst: dict[str, Decidability] = {}
-    for one in decidability(release):
+    for one in told:
         guardrail, stage = one.cell.guardrail, one.cell.stage
         if guardrail.action != "rollback" or stage.promoted or not stage.length or one.false_alarm is None:
             continue

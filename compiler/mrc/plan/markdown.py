@@ -166,8 +166,8 @@ def _tables(release: ReleasePlan) -> str:
     if words.partly(release):
         lines += ["", _text(words.PARTLY)]
     lines += ["", words.TIMES] if release.restore else []
-    if alarms := words.false_alarms(release):
-        lines += ["", words.FALSE_ALARMS, "", *(f"- {_text(alarm)}" for alarm in alarms)]
+    if tells := words.tells(release):
+        lines += ["", words.TELLS, "", *(f"- {_text(each)}" for each in tells)]
     return "\n".join([*lines, "", "</details>", ""])
 
 

@@ -114,6 +114,8 @@ class Watch(Part):
     """Where it goes back by itself: the worst case from the onset until all requests are on the fallback."""
     partly: bool = False
     """Whether the phase is too short for a whole window of its own."""
+    samples: int | None = None
+    """Requests of the new version in the guardrail's window at the end of the phase, where they can be counted."""
     smallest: float | None = None
     """The smallest share of bad requests that one window finds with a power of 80 %, where it can be computed."""
     false_alarm: float | None = None

@@ -115,9 +115,9 @@ class _Writer:
             yield f"    {words.PARTLY}"
         if release.unwatched:
             yield f"    {self._in('~', '!')} {words.unwatched(release)}"
-        if alarms := words.false_alarms(release):
-            yield f"  {words.FALSE_ALARMS[0].lower()}{words.FALSE_ALARMS[1:]}"
-            yield from (f"    {_safe(alarm)}" for alarm in alarms)
+        if tells := words.tells(release):
+            yield f"  {words.TELLS[0].lower()}{words.TELLS[1:]}"
+            yield from (f"    {_safe(each)}" for each in tells)
         if release.restore:
             yield "  worst case, from the onset of a failure until all requests are on the fallback"
         yield from (f"    {words.restored(each)}" for each in release.restore)

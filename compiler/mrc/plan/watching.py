@@ -1,5 +1,7 @@
 """A release to what each guardrail does in each phase, and to how long going back takes at worst."""
 
+from typing import Any
+
 from mrc import timing
 from mrc.coverage import cover, phases
 from mrc.guardrail import limit_in_words
@@ -47,10 +49,10 @@ def watched(release: Release, *, warm: bool, anew: bool) -> tuple[GuardrailPlan,
     )
 
 
-def _errs(tells: Decidability | None, *, promoted: bool, automatic: bool) -> dict[str, float | None]:
+def _errs(tells: Decidability | None, *, promoted: bool, automatic: bool) -> dict[str, Any]:
     if tells is None:
         return {}
-    found: dict[str, float | None] = {"smallest": tells.smallest}
+    found: dict[str, Any] = {"samples": int(tells.cell.samples or 0), "smallest": tells.smallest}
     if promoted:
         found["false_alarms_a_month"] = tells.a_month
     elif automatic:

@@ -235,17 +235,28 @@ def partly(release: ReleasePlan) -> bool:
     return any(each.partly for guardrail in release.guardrails for each in guardrail.phases)
 
 
-def false_alarms(release: ReleasePlan) -> list[str]:
-    """`errors 0.18% of rollouts (at 5%), 0.02 a month after it`, for each guardrail of which it is known."""
+def tells(release: ReleasePlan) -> list[str]:
+    """For each guardrail of which it is known, what its fewest samples find, and how often it errs."""
     found = []
     for guardrail in release.guardrails:
+        counted = [(each.samples, each.phase, each.smallest) for each in guardrail.phases if each.samples is not None]
         before = [(each.false_alarm, each.phase) for each in guardrail.phases if each.false_alarm is not None]
         a_month = [each.false_alarms_a_month for each in guardrail.phases if each.false_alarms_a_month is not None]
-        said = [f"{_seldom(100 * worst)}% of rollouts (at {phase})" for worst, phase in [max(before)]] if before else []
-        said += [f"{_seldom(a_month[-1])} a month after the promotion"] if a_month else []
+        said = [_finds(*min(counted, key=lambda one: one[0]))] if counted else []
+        errs = (
+            [f"in {_seldom(100 * worst)}% of rollouts (at {phase})" for worst, phase in [max(before)]] if before else []
+        )
+        errs += [f"{_seldom(a_month[-1])} times a month after the promotion"] if a_month else []
+        said += [f"accuses {', '.join(errs)}"] if errs else []
         if said:
-            found.append(f"{guardrail.name} {', '.join(said)}")
+            found.append(f"{guardrail.name}: {'; '.join(said)}")
     return found
+
+
+def _finds(samples: int, phase: str, smallest: float | None) -> str:
+    """`1,200 requests in a window (at 5%) find 1.3% bad ones or more`."""
+    share = f"{small(smallest)} bad ones or more" if smallest is not None else "nothing for certain"
+    return f"{rounded(samples)} requests in a window (at {phase}) find {share}"
 
 
 def unwatched(release: ReleasePlan) -> str:
@@ -262,7 +273,10 @@ def _seldom(number: float) -> str:
     return f"{number:.2g}" if number >= 0.01 else "under 0.01"
 
 
-FALSE_ALARMS = "False alarms, of a version with a quarter of the bad requests that each limit allows:"
+TELLS = (
+    "Can it tell? What is found in 80 of 100 windows, and how often a healthy version is accused: one with a quarter "
+    "of the bad requests that the limit allows."
+)
 PARTLY = "~ the phase is too short for a whole window of its own"
 TIMES = "Times are worst cases from the onset of a failure until all requests are on the fallback."
 _WHEN = {

@@ -7,6 +7,7 @@ from mrc import routers
 from mrc.artifact import Artifact
 from mrc.guardrail import TIERS, Guardrail, limit_in_words, windows_in_words
 from mrc.link import Release, Version
+from mrc.power import decidability
 from mrc.render.common import grpc_host, http_host, ingress_names, service_ports
 from mrc.render.engine import fill
 from mrc.rollouts import Stage, active, pinned, stages
@@ -31,6 +32,7 @@ _PHASES: dict[Phase, str] = {
 def render(release: Release) -> list[Artifact]:
     """RUNBOOK.md."""
     watching = active(release)
+    errs = {each.cell.guardrail.name: each.a_month for each in decidability(release) if each.cell.stage.promoted}
     text = fill(
         "runbook/RUNBOOK.md",
         model=release.model,
@@ -51,7 +53,7 @@ def render(release: Release) -> list[Artifact]:
         pinned=[version.number for version in pinned(release)],
         hooks=_hooks(release),
         cache_prefix=cache_prefix(release.model, release.version.number),
-        guardrails=[_guardrail(guardrail) for guardrail in watching],
+        guardrails=[_guardrail(guardrail, errs.get(guardrail.name)) for guardrail in watching],
         idle=[guardrail.name for guardrail in release.guardrails if guardrail not in watching],
         unwatched=[one.name for one in release.unwatched],
         versions=[_version(release, version) for version in reversed(release.retained)],
@@ -143,7 +145,7 @@ def _per_second(rate: Fraction) -> str:
     return f"about {round(rate * 60)} requests/min" if rate * 60 >= 1 else f"about {round(rate * 3600)} requests/h"
 
 
-def _guardrail(guardrail: Guardrail) -> dict[str, Any]:
+def _guardrail(guardrail: Guardrail, a_month: float | None) -> dict[str, Any]:
     return {
         "name": guardrail.name,
         "title": guardrail.title,
@@ -152,6 +154,7 @@ def _guardrail(guardrail: Guardrail) -> dict[str, Any]:
         "tier": f"{guardrail.tier} ({TIERS[guardrail.tier].purpose})",
         "action": _ACTIONS[guardrail.action],
         "min_samples": guardrail.min_samples,
+        "errs": "unknown" if a_month is None else f"{a_month:.2g} a month" if a_month >= 0.01 else "never",
     }
 
 
