@@ -16,6 +16,14 @@ RULES = (TAKEN,)
 _ENDING = re.compile(r"(.+)-(?:stable|canary|preview|bake|grpc|promote|v[1-9][0-9]*)")
 
 
+def meets(one: str, other: str) -> bool:
+    """Whether one of two models has a name that objects of the other have."""
+    return any(
+        (match := _ENDING.fullmatch(name)) is not None and match[1] == model
+        for name, model in ((one, other), (other, one))
+    )
+
+
 def check(fleet: Fleet) -> list[Diagnostic]:
     """Findings about the names of all models; those in one namespace of one cluster meet."""
     places: dict[tuple[str, str], set[str]] = {}

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import click
 
-from mrc.cli.common import counted, directory_option, format_option, many, pinned_base, show_all, work_tree
+from mrc.cli.common import counted, directory_option, format_option, many, moment, pinned_base, show_all, work_tree
 from mrc.compile import analyse
 from mrc.diagnostics import has_errors
 from mrc.load import incidents
 from mrc.revision import RevisionError, RevisionTree, UnreachableError, base_tree, repository
-from mrc.schema.units import Timestamp
 from mrc.tree import WorkTree
 
 
@@ -21,7 +20,7 @@ from mrc.tree import WorkTree
 @directory_option
 def check(base: str | None, now: str | None, form: str, directory: Path) -> int:
     """Check everything, also against what was merged before. Exit 1 when there are errors."""
-    at = _time(now)
+    at = moment(now) if now is not None else datetime.now(UTC)  # the clock is read here and nowhere in the compiler
     tree = work_tree(directory)
     compared, note = _base(tree, directory, base)
     try:
@@ -33,16 +32,6 @@ def check(base: str | None, now: str | None, form: str, directory: Path) -> int:
     said = counted(found) or "no problems"
     click.echo(f"{many(len(compiled.fleet.releases), 'release')}, {said}{note}", err=True)
     return 1 if has_errors(found) else 0
-
-
-def _time(text: str | None) -> datetime:
-    """The clock is read here and nowhere in the compiler."""
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        return Timestamp.parse(text)
-    except ValueError as problem:
-        raise click.BadParameter(str(problem), param_hint="--now") from None
 
 
 def _base(tree: WorkTree, directory: Path, asked: str | None) -> tuple[RevisionTree | None, str]:

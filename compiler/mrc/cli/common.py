@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -22,6 +23,16 @@ directory_option = click.option(
     "-C", "--directory", type=click.Path(path_type=Path, file_okay=False, exists=True), default=Path(),
     help="The root of the repository of policies.  [default: the current folder]",
 )  # fmt: skip
+
+
+def moment(text: str) -> datetime:
+    """The time that `--now` gives."""
+    from mrc.schema.units import Timestamp
+
+    try:
+        return Timestamp.parse(text)
+    except ValueError as problem:
+        raise click.BadParameter(str(problem), param_hint="--now") from None
 
 
 def work_tree(directory: Path) -> WorkTree:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mrc.cli.common import directory_option, pinned_base, show_all, work_tree
+from mrc.cli.common import directory_option, moment, pinned_base, show_all, work_tree
 from mrc.compile import analyse
 from mrc.plan import html, json, markdown, terminal
 from mrc.plan.build import build, unsaid
@@ -38,16 +38,19 @@ class _Detailed(click.Command):
     "--base", metavar="REV", help="Compare with the merge base of this revision.  [default: base in mrc.yaml]"
 )
 @click.option(
+    "--now", metavar="TIME", help="When it is to be merged, such as 2026-12-24T08:00:00Z: freezes are judged."
+)
+@click.option(
     "--format", "form", type=click.Choice(["text", "markdown", "json", "html"]), default="text", show_default=True,
     help="How the plan is printed.",
 )  # fmt: skip
 @directory_option
-def plan(base: str | None, form: str, directory: Path) -> int:
+def plan(base: str | None, now: str | None, form: str, directory: Path) -> int:
     """Say what the change since the base does: what it means, then objects, then text.
 
     Exit 0: nothing. 2: something changes. 1: there are errors.
     """
-    tree = work_tree(directory)
+    tree, at = work_tree(directory), moment(now) if now is not None else None
     try:
         repo = repository(directory)
         if repo is None:
@@ -58,11 +61,12 @@ def plan(base: str | None, form: str, directory: Path) -> int:
         raise click.ClickException(f"{problem}{named}") from None
     reach = touched(changed(repo, directory, before.commit))
     # What is not touched is not even read.
-    if reach.to_load is not None:
-        before.forget_but(reach.to_load)
+    to_load = reach.to_load_of({path.split("/")[1] for path in tree.files("policies") if path.count("/") > 1})
+    if to_load is not None:
+        before.forget_but(to_load)
     try:
-        after = analyse(tree, reach.to_load, base=before)
-        planned = build(before.commit, before, after, reach)
+        after = analyse(tree, to_load, base=before, now=at)
+        planned = build(before.commit, before, after, reach, at)
     except UnreachableError as problem:
         raise click.ClickException(str(problem)) from None
     if form == "text":

@@ -1,6 +1,7 @@
 """Two analysed fleets and the rendered files of both to a `Plan`."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 
 from mrc import settings
 from mrc.check import looser
@@ -17,6 +18,7 @@ from mrc.plan.model import (
     Plan,
     ReleasePlan,
     Setting,
+    StagePlan,
     Unplanned,
 )
 from mrc.plan.touched import Touched
@@ -27,11 +29,11 @@ from mrc.tree import Tree
 Key = tuple[str, str]  # environment, model
 
 
-def build(base: str, committed: Tree, after: Compiled, touched: Touched) -> Plan:
+def build(base: str, committed: Tree, after: Compiled, touched: Touched, now: datetime | None = None) -> Plan:
     """The plan of everything that is touched.
 
     `after` was analysed against the base. `base` is its commit, `committed` its tree: what is rendered in it is what
-    runs. Where nothing is committed below `rendered/`, the base is rendered anew.
+    runs. Where nothing is committed below `rendered/`, the base is rendered anew. `now` is when it is to be merged.
     """
     before = after.before
     assert before is not None
@@ -39,7 +41,7 @@ def build(base: str, committed: Tree, after: Compiled, touched: Touched) -> Plan
     old, new = (_releases(each, touched, unplanned) for each in (before, after))
     found = []
     for key in sorted(old.keys() | new.keys()):
-        release = _release(old.get(key), new.get(key), committed)
+        release = _release(old.get(key), new.get(key), committed, now)
         if release is not None:
             found.append(release)
     shared = _shared(committed, found)
@@ -66,7 +68,9 @@ def _releases(compiled: Compiled, touched: Touched, unplanned: list[Unplanned]) 
     }
 
 
-def _release(before: Release | None, after: Release | None, committed: Tree) -> ReleasePlan | None:
+def _release(
+    before: Release | None, after: Release | None, committed: Tree, now: datetime | None
+) -> ReleasePlan | None:
     """What changes for one release; None where nothing does."""
     there = after or before
     assert there is not None
@@ -83,6 +87,8 @@ def _release(before: Release | None, after: Release | None, committed: Tree) -> 
     anew = back is not None and back.stages_again
     restore = watching.restore(after, warm=warm, anew=anew) if after is not None else ()
     rolls = kind not in ("edit", "removed")
+    forward = after if kind in ("added", "promotion") else None
+    stages = exposure.timeline(after, back, restore) if after is not None and back is not None else ()
     version_changes = after is not None and (before is None or before.version.number != after.version.number)
     return ReleasePlan(
         model=there.model,
@@ -96,14 +102,15 @@ def _release(before: Release | None, after: Release | None, committed: Tree) -> 
         version=versions.compare(before.version if before else None, after.version)
         if after is not None and version_changes
         else None,
-        stages=exposure.timeline(after, back, restore) if after is not None and back is not None else (),
+        stages=stages,
         guardrails=watching.watched(after, warm=warm, anew=anew) if after is not None else (),
         unwatched=tuple(one.name for one in after.unwatched) if after is not None else (),
         restore=restore,
         way_back=back,
         warmth=wayback.warmth(after, before, back, rolls=rolls),
         sessions=_sessions(after),
-        freezes=_freezes(after) if after is not None and kind in ("added", "promotion") else (),
+        freezes=_freezes(forward) if forward is not None else (),
+        frozen=_frozen(forward, stages, now) if forward is not None and now is not None else (),
         settings=changed,
         objects=objects.differences(_only(running, paths), _only(rendered, paths)),
         files=files,
@@ -117,6 +124,17 @@ def _sessions(release: Release | None) -> int | None:
 
 def _freezes(release: Release) -> tuple[str, ...]:
     return tuple(f"{freeze.when}: {freeze.reason}" for freeze in release.environment.spec.freezes)
+
+
+def _frozen(release: Release, stages: Iterable[StagePlan], now: datetime) -> tuple[str, ...]:
+    """The freezes that a merge at this time falls into, or that begin before its rollout is over."""
+    found = []
+    for freeze in release.environment.spec.freezes:
+        if freeze.holds(now):
+            found.append(f"a merge now falls into the freeze {freeze.when}: {freeze.reason}")
+        elif any(freeze.holds(now + timedelta(seconds=stage.starts)) for stage in stages):
+            found.append(f"a rollout that begins now is not over before the freeze {freeze.when}: {freeze.reason}")
+    return tuple(found)
 
 
 def _kind(

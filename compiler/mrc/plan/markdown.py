@@ -58,7 +58,7 @@ def _head(plan: Plan) -> str:
     lines = ["## mrc plan", "", _text(words.total(plan)), ""]
     errors = sum(finding.severity == "error" for finding in plan.findings)
     if errors:
-        lines += ["> [!CAUTION]", f"> {errors} error{'s' if errors > 1 else ''}: this cannot be rendered.", ""]
+        lines += ["> [!CAUTION]", f"> {errors} error{'s' if errors > 1 else ''}: this cannot be merged.", ""]
     if looser := words.looser(plan):
         lines += ["> [!WARNING]", "> **Looser than before**"]
         lines += [f"> - {_text(where)}: {_code(words.setting(each))}" for where, each in looser[:_ROWS]]

@@ -238,7 +238,7 @@ class ReleasePlan(Part):
     fallback_after: int | None
     version: VersionChange | None
     stages: tuple[StagePlan, ...]
-    """Of the rollout that this change starts; of the next one where it starts none."""
+    """Of the rollout that this change starts; of the next one where it starts none, as when a model is new."""
     guardrails: tuple[GuardrailPlan, ...]
     unwatched: tuple[str, ...]
     """Guardrails of the policy that do not watch in this environment."""
@@ -250,7 +250,10 @@ class ReleasePlan(Part):
     """Seconds for which a session stays with the new version once it has met it: more requests meet it than the shares
     of the traffic say. None where sessions are not pinned."""
     freezes: tuple[str, ...]
-    """When the environment lets no new version in, where this change would bring one: `mrc check` judges the time."""
+    """When the environment lets no new version in, where this change would bring one."""
+    frozen: tuple[str, ...]
+    """Those that the time of `--now` falls into, or that begin before a rollout from then on is over (without what
+    approvals take)."""
     settings: tuple[Setting, ...]
     objects: tuple[ObjectChange, ...]
     files: tuple[FileChange, ...]
@@ -261,8 +264,8 @@ class ReleasePlan(Part):
 
     @property
     def starts_rollout(self) -> bool:
-        """Whether pods are replaced, so that the stages happen."""
-        return self.kind not in ("removed", "edit")
+        """Whether pods are replaced in the stages of a rollout: Argo skips them when it first deploys a model."""
+        return self.kind not in ("added", "removed", "edit")
 
 
 @dataclass(frozen=True)

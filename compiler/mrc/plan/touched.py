@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mrc.check import names
 from mrc.link import Release
 
 
@@ -25,6 +26,12 @@ class Touched:
         if self.everything or self.environments:
             return None
         return {*self.models, *(model for _, model in self.releases)}
+
+    def to_load_of(self, models: Iterable[str]) -> set[str] | None:
+        """The same, with those of all models whose names could meet theirs: together they are right or wrong."""
+        if self.to_load is None:
+            return None
+        return {*self.to_load, *(name for name in models if any(names.meets(name, one) for one in self.to_load))}
 
     def has(self, release: Release) -> bool:
         """Whether the release may differ."""

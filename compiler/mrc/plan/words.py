@@ -339,7 +339,7 @@ def bytes_of(size: int) -> str:
 
 def cautions(release: ReleasePlan) -> list[str]:
     """What a reviewer may not expect."""
-    found = []
+    found = [f"{release.environment}: {frozen}." for frozen in release.frozen]
     steps = any(each.name in ("stages", "bake") for each in release.settings)
     if release.kind == "edit" and steps:
         found.append(
