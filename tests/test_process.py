@@ -14,7 +14,7 @@ import yaml
 
 from conftest import mrc
 from reconciling import Team, git, team
-from reconciling.github_app import INSTALLATION, NAME, Installations, pem
+from reconciling.github_app import INSTALLATION, NAME, Installations, pem, private_key
 from reconciling.process import Around, Life, around, living
 from reconciling.pull_requests import Forge, serve
 from reconciling.remotes import Http, http
@@ -122,3 +122,30 @@ def test_who_is_killed_while_it_asks_for_a_pull_request_asks_once_and_ends_calml
     place.keeps_its_secrets()
     made.pull()
     assert mrc("render", "--check", cwd=made.tree).returncode == 0
+
+
+LACKS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "the remote takes no push": ("commit", {"http.reads": True}, "the remote would not let mrc push"),
+    "the branch is protected": ("commit", {"forge.guarded": True}, "the rules of main would not let mrc push"),
+    "no pull requests": ("pullRequest", {"forge.scope": False}, "the token may not ask for pull requests"),
+    "no watch": ("observe", {"around.denied": {"watch rollouts"}}, "let mrc watch rollouts (argoproj.io) in the"),
+    "an App of somebody else": ("commit", {"app.key": private_key()}, "GitHub gives the App"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lack", LACKS)
+def test_who_lacks_a_right_says_which_at_its_start_and_ends(place: Place, lack: str) -> None:
+    mode, lacks, said = LACKS[lack]
+    made = place.team(mode)
+    for name, value in lacks.items():
+        owner, _, what = name.partition(".")
+        setattr(getattr(place, owner), what, value)
+    with place.living() as life:
+        assert life.ended() == 1
+        last = life.lines()[-1]
+        assert (last["message"], last["level"]) == ("the reconciler cannot work", "error")
+        assert said in last["error"]
+        assert "Traceback" not in life.said()
+    assert made.log() == ["Promote sentiment 13"]
+    assert not place.forge.pulls
+    place.keeps_its_secrets()

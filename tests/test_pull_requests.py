@@ -170,9 +170,19 @@ def test_what_the_forge_says_of_the_token_is_told_and_the_token_is_not(asked: Fo
         wrong.prove()
     assert not fault.value.temporary
     assert "wr0ng" not in str(fault.value)
+    right = forge(settings.forge, "main", lambda: TOKEN)
+    right.prove()
+    assert right.takes()
+    asked.guarded = True
+    assert not right.takes()
+    asked.scope = False
+    with pytest.raises(ForgeError, match="may not ask for pull requests") as fault:
+        right.prove()
+    assert not fault.value.temporary
     asked.push = False
     with pytest.raises(ForgeError, match="push"):
-        forge(settings.forge, "main", lambda: TOKEN).prove()
+        right.prove()
+    assert asked.pulls == []
 
 
 def api(asked: Forge) -> str:

@@ -49,6 +49,10 @@ class Forge:
     port: int = 0
     rules: bool = True
     push: bool = True
+    scope: bool = True
+    """Whether the token may ask for pull requests."""
+    guarded: bool = False
+    """Whether the rules of the branch take no push."""
     pulls: list[Pull] = field(default_factory=list)
     faults: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     lost: int = 0
@@ -148,6 +152,13 @@ class Forge:
 
     def create(self, branch: str, base: str, title: str, body: str, exists: int, shown: Callable[..., Any]) -> Answer:
         """A new request; `exists` where there is an open one."""
+        if not self.scope:
+            return 403, {"message": "Resource not accessible by personal access token"}
+        if branch == base:
+            return 422, {
+                "message": "Validation Failed",
+                "errors": [{"message": f"No commits between {base} and {base}"}],
+            }
         if self.head(branch) is None:
             return 422 if self.kind == "github" else 404, {"message": "Validation Failed", "errors": ["no such head"]}
         if any(pull.state == "open" for pull in self.find(branch, base)):
@@ -177,6 +188,11 @@ def _hub_list(forge: Forge, query: dict[str, str]) -> Answer:
 
 
 def _hub_auto(forge: Forge, data: dict[str, Any]) -> Answer:
+    if "refUpdateRule" in data["query"]:
+        assert data["variables"] == {"owner": "example", "name": "models", "ref": "refs/heads/main"}
+        rule = {"viewerCanPush": not forge.guarded, "requiredApprovingReviewCount": None,
+                "requiredStatusCheckContexts": None}  # fmt: skip
+        return 200, {"data": {"repository": {"ref": {"refUpdateRule": rule}}}}
     if not re.search(r"enablePullRequestAutoMerge\(input: ", data["query"]):
         return forge.refuse(400, "an unknown mutation")
     variables = data["variables"]
@@ -274,7 +290,7 @@ ROUTES: dict[str, list[tuple[str, str, tuple[str, ...], tuple[str, ...], Callabl
         ("GET", f"{_HUB}/pulls", ("head", "base", "state", "per_page", "page", "sort", "direction"), ("head", "base"),
          _hub_list),
         ("POST", f"{_HUB}/pulls", (*_NEW, "draft", "maintainer_can_modify"), ("title", "head", "base"),
-         lambda forge, data: forge.create(data["head"], data["base"], data["title"], data["body"], 422, _hub)),
+         lambda forge, data: forge.create(data["head"], data["base"], data["title"], data.get("body", ""), 422, _hub)),
         ("PATCH", rf"{_HUB}/pulls/(\d+)", ("title", "body", "state", "base"), (), _hub_close),
         ("PUT", rf"{_HUB}/pulls/(\d+)/merge", ("commit_title", "commit_message", "sha", "merge_method"), ("sha",),
          _hub_merge),
@@ -285,9 +301,11 @@ ROUTES: dict[str, list[tuple[str, str, tuple[str, ...], tuple[str, ...], Callabl
         ("GET", _LAB, (), (), lambda forge, query: (200, {"permissions": {"project_access":
          {"access_level": 40 if forge.push else 20}, "group_access": None}})),
         ("GET", f"{_LAB}/merge_requests", ("source_branch", "target_branch", "state", "per_page"), (), _lab_list),
+        ("GET", f"{_LAB}/repository/branches/main", (), (),
+         lambda forge, query: (200, {"can_push": not forge.guarded})),
         ("POST", f"{_LAB}/merge_requests", (*_LAB_NEW, "description", "remove_source_branch"), _LAB_NEW,
          lambda forge, data: forge.create(data["source_branch"], data["target_branch"], data["title"],
-                                          data["description"], 409, _lab)),
+                                          data.get("description", ""), 409, _lab)),
         ("PUT", rf"{_LAB}/merge_requests/(\d+)/merge", ("auto_merge", "sha", "should_remove_source_branch"), (),
          _lab_merge),
         ("PUT", rf"{_LAB}/merge_requests/(\d+)", ("state_event",), (), _lab_close),
@@ -296,9 +314,10 @@ ROUTES: dict[str, list[tuple[str, str, tuple[str, ...], tuple[str, ...], Callabl
     "gitea": [
         ("GET", _TEA, (), (), lambda forge, query: (200, {"permissions": {"pull": True, "push": forge.push},
          "allow_merge_commits": True})),
+        ("GET", f"{_TEA}/branches/main", (), (), lambda forge, query: (200, {"user_can_push": not forge.guarded})),
         ("GET", rf"{_TEA}/pulls/([^/]+)/(.+)", (), (), _tea_find),
         ("POST", f"{_TEA}/pulls", _NEW, ("title", "head", "base"),
-         lambda forge, data: forge.create(data["head"], data["base"], data["title"], data["body"], 409, _tea)),
+         lambda forge, data: forge.create(data["head"], data["base"], data["title"], data.get("body", ""), 409, _tea)),
         ("POST", rf"{_TEA}/pulls/(\d+)/merge", ("Do", "merge_when_checks_succeed", "head_commit_id",
          "delete_branch_after_merge"), ("Do",), _tea_merge),
         ("PATCH", rf"{_TEA}/pulls/(\d+)", ("title", "body", "state", "base"), (), _tea_close),

@@ -108,6 +108,8 @@ class Http:
     pause: float = 0.0
     dead: bool = False
     redirect: str = ""
+    reads: bool = False
+    """Whether nobody may push."""
     users: list[str] = field(default_factory=list)
 
     @property
@@ -134,6 +136,11 @@ def http(remote: Path) -> Iterator[Http]:
             if not (found.accepts(given) if found.accepts is not None else given == found.token):
                 self.send_response(401)
                 self.send_header("WWW-Authenticate", 'Basic realm="git"')
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            if found.reads and "receive-pack" in self.path:
+                self.send_response(403)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return

@@ -10,7 +10,7 @@ from pathlib import Path
 from mrc.reconcile.cluster import Api, ClusterError, Rollouts
 from mrc.reconcile.credentials import CredentialsError, Token
 from mrc.reconcile.failure import Failure
-from mrc.reconcile.forges import ForgeError, forge
+from mrc.reconcile.forges import Forge, ForgeError, forge
 from mrc.reconcile.git import GitError
 from mrc.reconcile.githubapp import AppToken
 from mrc.reconcile.hooks import Caller
@@ -23,6 +23,7 @@ from mrc.reconcile.signals import Object, aborted, alerts, running
 from mrc.reconcile.sync import Syncer
 from mrc.reconcile.telemetry import Telemetry
 from mrc.schema import Environment
+from mrc.schema.reconcile import Forge as Settings
 from mrc.schema.reconcile import Reconcile
 
 PATIENCE_SECONDS = 120.0
@@ -106,10 +107,13 @@ class Service:
         )
         environment = reconciler.start()
         self._may_read(environment)
-        if environment.spec.reconcile.mode != "observe":
+        settings = environment.spec.reconcile
+        if settings.mode != "observe":
             asked = self._ledger.may_push()
             if asked.state != "done":
                 raise RefusedError(f"the remote would not let mrc push: {asked.text}")
+        if settings.mode == "commit" and settings.forge is not None and self._token is not None:
+            self._taken(self._forge(settings.forge, self._token))
         return reconciler, environment
 
     def _may_read(self, environment: Environment) -> None:
@@ -123,16 +127,31 @@ class Service:
         if missing:
             raise RefusedError(f"the API server would not let mrc {'; '.join(missing)}")
 
+    def _taken(self, asked: Forge) -> None:
+        """Raises RefusedError when the branch's rules would not take a push; a forge that does not say is no proof."""
+        try:
+            takes = asked.takes()
+        except ForgeError as fault:
+            self._telemetry.log("the forge does not say who may push", level="warning", error=str(fault))
+            return
+        if not takes:
+            said = f"the rules of {self._ledger.branch} would not let mrc push: let it go round them, or"
+            raise RefusedError(f"{said} write mode: pullRequest")
+
+    def _forge(self, settings: Settings, token: Token) -> Forge:
+        """Raises RefusedError where the token is none for that forge."""
+        if isinstance(token, AppToken):
+            there = settings.github.api if settings.github is not None else "no GitHub"
+            if there.rstrip("/") != token.app.api.rstrip("/"):
+                raise RefusedError(f"the App's tokens are for {token.app.api}, and the forge is {there}")
+        return forge(settings, self._ledger.branch, token)
+
     def _proposals(self, settings: Reconcile) -> Proposals:
         """Pull requests, once the forge says that they may be made. Raises RefusedError, ForgeError."""
         assert settings.forge is not None
         if self._token is None:
             raise RefusedError("the mode pullRequest needs a token for the forge: --token-file, or a GitHub App")
-        if isinstance(self._token, AppToken):
-            there = settings.forge.github.api if settings.forge.github is not None else "no GitHub"
-            if there.rstrip("/") != self._token.app.api.rstrip("/"):
-                raise RefusedError(f"the App's tokens are for {self._token.app.api}, and the forge is {there}")
-        asked = forge(settings.forge, self._ledger.branch, self._token)
+        asked = self._forge(settings.forge, self._token)
         asked.prove()
         return Proposals(self._ledger, asked, self._name, self._telemetry)
 

@@ -13,7 +13,10 @@ class Forge(Protocol):
     """One repository of a forge, and the pull requests to one of its branches. Everything raises ForgeError."""
 
     def prove(self) -> None:
-        """Refuse a token that may not push."""
+        """Refuse a token that may not push, or not ask for pull requests."""
+
+    def takes(self) -> bool:
+        """Whether the branch's own rules would take a push of who has the token."""
 
     def find(self, branch: str) -> Request | None:
         """The pull request from a branch: the open one, else the newest."""

@@ -75,6 +75,17 @@ class Client:
             time.sleep(wait)
         raise AssertionError
 
+    def may_request(self, path: str, body: Mapping[str, Any]) -> None:
+        """Refuse a token that may not ask for pull requests. `body` is one from a branch to itself: who may ask is told
+        that there is nothing to ask for, and none is made. Raises ForgeError."""
+        try:
+            self.ask("POST", path, body=body, expect=(400, 409, 422))
+        except ForgeError as problem:
+            if problem.temporary:
+                raise
+            said = f"the token may not ask for pull requests: {problem}"
+            raise ForgeError(said, temporary=False, status=problem.status) from None
+
     def _once(
         self, method: str, path: str, query: Mapping[str, str] | None, body: Any, expect: Collection[int]
     ) -> tuple[int, Any]:

@@ -20,6 +20,14 @@ class Gitea:
         self._style: str | None = None
 
     def prove(self) -> None:
+        self._learn()
+        self._client.may_request(f"{self._path}/pulls", {"title": "mrc", "head": self._base, "base": self._base})
+
+    def takes(self) -> bool:
+        _, found = self._client.ask("GET", f"{self._path}/branches/{quote(self._base, safe='')}")
+        return found.get("user_can_push") is not False
+
+    def _learn(self) -> None:
         _, found = self._client.ask("GET", self._path)
         if (found.get("permissions") or {}).get("push") is not True:
             raise ForgeError(f"the token may read {self._path}, and not push to it", temporary=False)
@@ -42,7 +50,7 @@ class Gitea:
 
     def merge(self, request: Request) -> str | None:
         if self._style is None:
-            self.prove()
+            self._learn()
         body = {
             "Do": self._style, "merge_when_checks_succeed": True, "head_commit_id": request.commit,
             "delete_branch_after_merge": True,

@@ -12,6 +12,14 @@ from mrc.schema.reconcile import GitHub as Settings
 
 VERSION = "2022-11-28"
 _METHODS = {"allow_merge_commit": "merge", "allow_squash_merge": "squash", "allow_rebase_merge": "rebase"}
+# What of the branch's protection is enforced on who asks; nothing for who may go round it.
+_RULE = """query($owner: String!, $name: String!, $ref: String!) {
+  repository(owner: $owner, name: $name) {
+    ref(qualifiedName: $ref) {
+      refUpdateRule { viewerCanPush requiredApprovingReviewCount requiredStatusCheckContexts }
+    }
+  }
+}"""
 _AUTO = """mutation($id: ID!, $method: PullRequestMergeMethod!, $head: GitObjectID!) {
   enablePullRequestAutoMerge(input: {pullRequestId: $id, mergeMethod: $method, expectedHeadOid: $head}) {
     pullRequest { number }
@@ -31,6 +39,20 @@ class GitHub:
         self._method: str | None = None
 
     def prove(self) -> None:
+        self._learn()
+        self._client.may_request(f"{self._path}/pulls", {"title": "mrc", "head": self._base, "base": self._base})
+
+    def takes(self) -> bool:
+        owner, _, name = self._path.removeprefix("/repos/").partition("/")
+        variables = {"owner": owner, "name": name, "ref": f"refs/heads/{self._base}"}
+        _, answer = self._client.ask("POST", self._graphql, body={"query": _RULE, "variables": variables})
+        found = answer.get("data") or {}
+        for key in ("repository", "ref", "refUpdateRule"):
+            found = found.get(key) or {}
+        asks = found.get("requiredApprovingReviewCount") or found.get("requiredStatusCheckContexts")
+        return found.get("viewerCanPush") is not False and not asks
+
+    def _learn(self) -> None:
         _, found = self._client.ask("GET", self._path)
         # A token of an app is not told its permissions; the dry push says whether it may write.
         if (found.get("permissions") or {"push": True}).get("push") is not True:
@@ -56,7 +78,7 @@ class GitHub:
 
     def merge(self, request: Request) -> str | None:
         if self._method is None:
-            self.prove()
+            self._learn()
         assert self._method is not None
         variables = {"id": request.node, "method": self._method.upper(), "head": request.commit}
         body = {"query": _AUTO, "variables": variables}

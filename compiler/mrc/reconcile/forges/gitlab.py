@@ -26,6 +26,13 @@ class GitLab:
         levels = [(each or {}).get("access_level") or 0 for each in (found.get("permissions") or {}).values()]
         if max(levels, default=0) < DEVELOPER:
             raise ForgeError("the token has no Developer role in the project, which pushing needs", temporary=False)
+        to_itself = {"source_branch": self._base, "target_branch": self._base, "title": "mrc"}
+        self._client.may_request(f"{self._path}/merge_requests", to_itself)
+
+    def takes(self) -> bool:
+        # https://docs.gitlab.com/api/branches/#get-single-repository-branch
+        _, found = self._client.ask("GET", f"{self._path}/repository/branches/{quote(self._base, safe='')}")
+        return found.get("can_push") is not False
 
     def find(self, branch: str) -> Request | None:
         query = {"source_branch": branch, "target_branch": self._base, "state": "all", "per_page": "100"}
