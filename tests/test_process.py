@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -149,3 +150,44 @@ def test_who_lacks_a_right_says_which_at_its_start_and_ends(place: Place, lack: 
     assert made.log() == ["Promote sentiment 13"]
     assert not place.forge.pulls
     place.keeps_its_secrets()
+
+
+def test_two_processes_that_see_one_failure_at_once_make_one_rollback_and_say_why(place: Place) -> None:
+    made = place.team("commit")
+    # No push is taken before both have decided on their own.
+    hook = place.remote / "hooks/pre-receive"
+    decided = " && ".join(f"grep -q decided {place.folder / name}/1.log" for name in ("one", "two"))
+    hook.write_text(f"#!/bin/sh\nfor try in $(seq 200); do {decided} && exit 0; sleep 0.05; done\n")
+    hook.chmod(0o755)
+    place.around.bad = None
+    with (
+        living(str(place.remote), place.folder / "one", place.config) as one,
+        living(str(place.remote), place.folder / "two", place.config) as two,
+    ):
+        both = (one, two)
+        for life in both:
+            life.until("it watches", lambda life=life: "watching" in life.said())
+        place.around.bad = 13
+        one.until("the incident is closed", lambda: made.log()[0].startswith("Close the incident"))
+        for life in both:
+            life.until("it knows of the incident", lambda life=life: why(life))
+        time.sleep(1)  # nothing comes after that
+        for life in both:
+            assert life.process.poll() is None, life.said()
+            life.process.terminate()
+        assert [life.ended() for life in both] == [0, 0]
+    assert made.log() == [
+        "Close the incident of sentiment in production: recovered", "Roll sentiment back to 12 in production",
+        "Promote sentiment 13",
+    ]  # fmt: skip
+    assert len(made.files("incidents")) == 1
+    # Both decided on it, and one of them at least was told that somebody was faster.
+    assert all("decided" in [line["message"] for line in life.lines()] for life in both)
+    assert any("somebody pushed first" in life.said() for life in both), place.told()
+    assert "Traceback" not in place.told()
+
+
+def why(life: Life) -> bool:
+    """Whether it says that it pushed the way back itself, or that git has it."""
+    pushed = any(line["message"] == "pushed" for line in life.lines())
+    return pushed or "which git has" in life.said() or "somebody pushed first" in life.said()

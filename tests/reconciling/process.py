@@ -101,6 +101,8 @@ def around(remote: Path) -> Iterator[Around]:
     found, stop = Around(remote), threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def _answer(self) -> None:
             parts = urlsplit(self.path)
             query = parse_qs(parts.query)
@@ -118,12 +120,14 @@ def around(remote: Path) -> Iterator[Around]:
 
         def _watch(self) -> None:
             self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
             told = None
             while not stop.wait(0.1):
                 (now,) = found.rollouts()
                 if now != told:
-                    self.wfile.write(json.dumps({"type": "MODIFIED", "object": now}).encode() + b"\n")
+                    line = json.dumps({"type": "MODIFIED", "object": now}).encode() + b"\n"
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
                     told = now
 
         do_GET = do_POST = _answer  # noqa: N815
