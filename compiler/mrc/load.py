@@ -78,7 +78,8 @@ def load(
     What has the same bytes in `like`, which was loaded from a tree much like this one, is not parsed again.
     """
     objects, found = load_shared(tree, like)
-    asked = sorted(name for name in set(models or ()) if re.fullmatch(NAME, name))
+    # A folder that cannot be a model's is looked at as well: it is said that nobody reads it.
+    asked = sorted(name for name in set(models or ()) if "/" not in name and name not in ("", ".", ".."))
     folders = ["policies"] if models is None else [f"policies/{name}" for name in asked]
     for folder in folders:
         found += _folder(tree, folder, objects)
@@ -177,7 +178,22 @@ def _file(tree: Tree, path: str, objects: Objects, found: list[Diagnostic]) -> N
         if parsed is not None:
             _hold(path, (environment, name), cast(tuple[Document, Hold], parsed), objects, found)
     elif path.endswith((".yaml", ".yml", ".json")) or "/" not in path:
-        found.append(at_file(MISPLACED, path, "mrc reads no document in this place"))
+        found.append(at_file(MISPLACED, path, _why_misplaced(path)))
+
+
+def _why_misplaced(path: str) -> str:
+    """What is odd about the place of a document that nobody reads."""
+    folder, _, rest = path.partition("/")
+    inside, _, file = rest.rpartition("/")
+    stem, _, ending = (file or rest).rpartition(".")
+    if folder in ("policies", "environments", "holds") and ending == "yml":
+        return f"mrc reads {stem}.yaml, not {stem}.yml"
+    name, what = (stem, "an environment") if folder == "environments" else (rest.split("/")[0], "a model")
+    if folder in ("policies", "environments") and not re.fullmatch(NAME, name):
+        return f"{name} is no name of {what}: write lower-case letters, digits and hyphens, 40 at most"
+    if folder == "policies" and inside.endswith(("/versions", "/verdicts")) and not re.fullmatch(_NUMBER, stem):
+        return f"{stem} is no version: they are numbered 1, 2, 3"
+    return "mrc reads no document in this place"
 
 
 def _hold(

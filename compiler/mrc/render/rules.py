@@ -184,7 +184,7 @@ def _still_aborted(release: Release) -> dict[str, Any]:
         "expr": rollouts.aborted(namespace, release.model),
         "wait": str(wait),
         "labels": {
-            **{name: _literal(text) for name, text in sorted(release.environment.spec.alerts.labels.items())},
+            **{name: literal(text) for name, text in sorted(release.environment.spec.alerts.labels.items())},
             labels.SERIES_ENVIRONMENT: release.environment_name,
             labels.SERIES_MODEL: release.model,
             labels.ALERT_ACTION: "page",
@@ -210,7 +210,7 @@ def telemetry_wait(guardrail: Guardrail) -> Duration:
 
 def _labels(release: Release, guardrail: Guardrail, action: str) -> dict[str, str]:
     return {
-        **{name: _literal(text) for name, text in sorted(release.environment.spec.alerts.labels.items())},
+        **{name: literal(text) for name, text in sorted(release.environment.spec.alerts.labels.items())},
         labels.SERIES_ENVIRONMENT: release.environment_name,
         labels.SERIES_GUARDRAIL: guardrail.name,
         labels.SERIES_MODEL: release.model,
@@ -220,8 +220,8 @@ def _labels(release: Release, guardrail: Guardrail, action: str) -> dict[str, st
     }
 
 
-def _literal(text: str) -> str:
-    """Text that Prometheus, which expands the labels of alerts as templates, leaves as it is."""
+def literal(text: str) -> str:
+    """Text that Prometheus, which expands labels and annotations of alerts as templates, leaves as it is."""
     return text.replace("{{", '{{"{{"}}')
 
 
@@ -238,7 +238,7 @@ def _annotations(
     """Alertmanager's texts. The braces are Prometheus' templates; every name in them matches a strict pattern."""
     where = f"{release.model} {{{{ $labels.version }}}} in {release.environment_name}"
     what_is_worse = f"{limit_in_words(guardrail)}, over {windows_in_words(guardrail)}"
-    lines = [f"{guardrail.title[0].upper()}{guardrail.title[1:]}: {what_is_worse}."]
+    lines = [literal(f"{guardrail.title[0].upper()}{guardrail.title[1:]}: {what_is_worse}.")]
     if value:
         lines.append(f"Now: {_now(release, guardrail)}.")
     found = {

@@ -51,6 +51,7 @@ class _Described(NamedTuple):
 _LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 # Nor what turns text round on the screen, and not in the file.
 _PRINTABLE = r"[^\x00-\x1f\x7f\x85\u2028-\u202e\u2066-\u2069\ud800-\udfff]*"
+_INK = _PRINTABLE.removesuffix("*").replace("[^", r"[^\s", 1)
 _URL = r"[^\s\x00-\x1f\x7f\"'<>\\^`{|}]+"
 
 # Names become file names, Kubernetes names and label values: 40 leaves room for `-canary` and `-v42-<hash>`.
@@ -59,6 +60,7 @@ Name = Annotated[
 ]
 DnsLabel = Annotated[str, *_text(_LABEL, "a Kubernetes name of lower-case letters, digits and hyphens", 63)]
 DnsName = Annotated[str, *_text(rf"{_LABEL}(?:\.{_LABEL})*", "a DNS name", 253)]
+Words = Annotated[str, *_text(f"{_PRINTABLE}{_INK}{_PRINTABLE}", "a line of words", 1024)]
 Line = Annotated[str, *_text(_PRINTABLE, "one line of printable text", 1024)]
 Group = Annotated[str, *_text(r"[A-Za-z0-9](?:[A-Za-z0-9._:@/-]*[A-Za-z0-9])?", "the name of a group", 253)]
 LabelName = Annotated[str, *_text(r"[a-zA-Z_][a-zA-Z0-9_]*", "a Prometheus label name", 128)]

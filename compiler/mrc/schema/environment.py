@@ -19,6 +19,7 @@ from mrc.schema.base import (
     Metadata,
     MetricName,
     Model,
+    Words,
     exactly_one,
 )
 from mrc.schema.reconcile import Reconcile
@@ -223,7 +224,7 @@ class Freeze(Model):
 
     Example: {from: Fri 16:00, until: Mon 06:00}
     """
-    reason: Line
+    reason: Words
     """Why, for whoever is stopped by it.
 
     Example: nobody is on call at the weekend

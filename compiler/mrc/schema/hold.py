@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from mrc.schema.base import Envelope, Line, Model, Name
+from mrc.schema.base import Envelope, Model, Name, Words
 from mrc.schema.policy import Serve
 from mrc.schema.units import Timestamp
 
@@ -28,7 +28,7 @@ class HoldMetadata(Model):
 class Cleared(Model):
     """The end of a hold: a person takes it off."""
 
-    by: Line
+    by: Words
     """Who cleared it.
 
     Example: ana@example.com
@@ -38,7 +38,7 @@ class Cleared(Model):
 
     Example: 2026-10-05T10:00:00Z
     """
-    reason: Line
+    reason: Words
     """Why it is safe again.
 
     Example: 43 fixes the tokenizer
@@ -59,7 +59,7 @@ class HoldSpec(Model):
 
     Example: {fraud-detector: {version: 41, fallback: 40}}
     """
-    by: Line
+    by: Words
     """Who holds it: a person's address, or mrc.
 
     Example: mrc
@@ -69,7 +69,7 @@ class HoldSpec(Model):
 
     Example: 2026-10-04T09:12:00Z
     """
-    reason: Line
+    reason: Words
     """Why.
 
     Example: two rollbacks within a day

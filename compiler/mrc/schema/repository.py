@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mrc.schema.base import Envelope, Line, MetricName, Model, _text
+from mrc.schema.base import Envelope, MetricName, Model, Words, _text
 from mrc.schema.policy import PromQL, Unit
 
 VersionPin = Annotated[
@@ -20,7 +20,7 @@ class OwnMetric(Model):
     and `$window` is the guardrail's window (`[$window]`). Each yields one value by `version`.
     """
 
-    title: Line
+    title: Words
     """What is measured, in the words of its reader.
 
     Example: share of the questions for which nothing was found

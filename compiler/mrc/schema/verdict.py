@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from mrc.schema.base import Envelope, Line, Model, Name
+from mrc.schema.base import Envelope, Model, Name, Words
 from mrc.schema.units import Timestamp
 from mrc.schema.version import VersionMetadata
 
@@ -13,7 +13,7 @@ from mrc.schema.version import VersionMetadata
 class Validated(Model):
     """A person vouches for the version."""
 
-    by: Line
+    by: Words
     """Who says so: a person's address, or mrc.
 
     Example: fraud-review@example.com
@@ -33,7 +33,7 @@ class Validated(Model):
 class Rejected(Model):
     """The version was found unfit; the environment is the key above."""
 
-    by: Line
+    by: Words
     """Who says so: a person's address, or mrc.
 
     Example: fraud-review@example.com
@@ -43,7 +43,7 @@ class Rejected(Model):
 
     Example: 2026-10-04T09:12:00Z
     """
-    reason: Line
+    reason: Words
     """What was seen, in a line.
 
     Example: twice the errors of 41 at night
