@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -25,9 +26,39 @@ from reconciling import BEGIN
 DEPLOY = Path(__file__).parents[1] / "deploy"
 
 
+# The components that an overlay may name: what they mount, what they open, and what the settings have to say.
+VARIANTS: dict[str, tuple[set[str], set[int], dict[str, str]]] = {
+    "": ({"/etc/mrc/git/token"}, set(), {}),
+    "ssh": ({"/etc/mrc/git/ssh-privatekey", "/etc/mrc/git/known_hosts"}, {22}, {}),
+    "ssh forge": (
+        {"/etc/mrc/git/ssh-privatekey", "/etc/mrc/git/known_hosts", "/etc/mrc/forge/token"}, {22}, {},
+    ),
+    "github-app": (
+        {"/etc/mrc/git/app.pem"}, set(), {"githubApp": "Iv23liAbCdEfGhIjKlMn", "githubInstallation": "12345678"},
+    ),
+}  # fmt: skip
+
+
+def overlay(folder: Path, variant: str) -> Path:
+    """The overlay of production, copied as people would, with components."""
+    shutil.copytree(DEPLOY, folder / "deploy")
+    file = folder / "deploy/production/kustomization.yaml"
+    text = file.read_text()
+    listed = ", ".join(f"../components/{name}" for name in variant.split())
+    settings = "".join(f"      - {key}={value}\n" for key, value in VARIANTS[variant][2].items())
+    assert text.count("components: []") == 1
+    file.write_text(text.replace("components: []", f"components: [{listed}]") + settings)
+    return file.parent
+
+
+@pytest.fixture(scope="module", params=VARIANTS, ids=lambda name: name.replace(" ", "+") or "https")
+def variant(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def objects() -> list[dict[str, Any]]:
-    return kustomize.build(DEPLOY / "production")
+def objects(variant: str, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    return kustomize.build(overlay(tmp_path_factory.mktemp("deploy"), variant))
 
 
 def of(objects: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
@@ -70,12 +101,31 @@ def test_the_pod_can_do_no_harm_to_its_node(objects: list[dict[str, Any]]) -> No
     assert writable == {"/var/lib/mrc", "/tmp"}
 
 
+def test_what_git_is_reached_by_is_mounted_and_let_out_and_nothing_else(
+    objects: list[dict[str, Any]], variant: str
+) -> None:
+    files, opened, _ = VARIANTS[variant]
+    (deployment,), (policy,) = of(objects, "Deployment"), of(objects, "NetworkPolicy")
+    pod = deployment["spec"]["template"]["spec"]
+    named = {each.partition("=")[2] for each in pod["containers"][0]["args"] if "=/etc/mrc/" in each}
+    assert named == files | {"/etc/mrc/hooks"}
+    secrets = {each["name"]: each["secret"] for each in pod["volumes"] if "secret" in each}
+    assert set(secrets) == {path.split("/")[3] for path in named}
+    # For the group alone: ssh and mrc refuse a key that everybody may read.
+    assert {each["defaultMode"] for each in secrets.values()} == {0o440}
+    anywhere = [port["port"] for rule in policy["spec"]["egress"] if "to" not in rule for port in rule["ports"]]
+    assert sorted(anywhere) == sorted({443, 6443} | opened)
+
+
 def test_the_command_line_knows_every_argument(objects: list[dict[str, Any]]) -> None:
     (deployment,) = of(objects, "Deployment")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     values = {"REPOSITORY": "https://git.example.com/a.git", "ENVIRONMENT": "production", "BRANCH": "main",
-              "NAMESPACE": "mrc-production"}  # fmt: skip
-    assert {each["name"] for each in container["env"]} == set(values)
+              "NAMESPACE": "mrc-production", "GITHUB_APP": "123456", "GITHUB_INSTALLATION": "7"}  # fmt: skip
+    (settings,) = of(objects, "ConfigMap")
+    assert {each["name"] for each in container["env"]} <= set(values)
+    wanted = [each["valueFrom"].get("configMapKeyRef", {}).get("key") for each in container["env"]]
+    assert {key for key in wanted if key} == set(settings["data"]), "what is said is read, and what is read is said"
     arguments = [re.sub(r"\$\((\w+)\)", lambda match: values[match[1]], each) for each in container["args"]]
     code = f"from mrc.cli import run; import sys; sys.argv = ['mrc', *{arguments!r}, '--help']; run()"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False).returncode == 0
