@@ -24,7 +24,6 @@ class Regex:
 Match = str | Regex
 
 
-@lru_cache(maxsize=4096)
 def quote(text: str) -> str:
     """A PromQL string literal."""
     return '"' + _ESCAPED.sub(lambda match: _ESCAPES[match[0]], text) + '"'
@@ -40,12 +39,14 @@ def one_of(values: list[str]) -> Match:
 
 def selector(metric: str, labels: Mapping[str, Match], window: Duration | None = None) -> str:
     """`metric{label="value"}`, with `[window]` when it is given."""
-    matchers = ",".join([
-        f"{name}={quote(match)}" if isinstance(match, str) else f"{name}=~{quote(match.pattern)}"
-        for name, match in labels.items()
-    ])  # fmt: skip
+    matchers = ",".join(map(_matcher, labels, labels.values()))
     span = f"[{window}]" if window is not None else ""
     return f"{metric}{{{matchers}}}{span}"
+
+
+@lru_cache(maxsize=4096)
+def _matcher(name: str, match: Match) -> str:
+    return f"{name}={quote(match)}" if isinstance(match, str) else f"{name}=~{quote(match.pattern)}"
 
 
 def series(metric: str, labels: Mapping[str, Match]) -> str:

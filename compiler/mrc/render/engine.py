@@ -103,7 +103,12 @@ def _fits_block(body: str) -> bool:
 def yaml_mapping(pairs: Mapping[str, object], indent: int) -> Raw:
     """The lines of a mapping of scalars that is not empty, `indent` spaces deep."""
     pad = " " * indent
-    return Raw("\n".join([f"{pad}{yaml_scalar(key)}: {yaml_scalar(value)}" for key, value in pairs.items()]))
+    return Raw(pad + f"\n{pad}".join(map(_yaml_pair, pairs, pairs.values())))
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _yaml_pair(key: str, value: object) -> str:
+    return f"{yaml_scalar(key)}: {yaml_scalar(value)}"
 
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?")
@@ -207,7 +212,9 @@ def _environment(suffix: str) -> Environment:
 
 @cache
 def _template(name: str) -> Any:
-    return _environment(Path(name).suffix).get_template(f"{name}.j2")
+    template = _environment(Path(name).suffix).get_template(f"{name}.j2")
+    template.globals = dict(template.globals)  # looked into at every use, which a chain of mappings makes slow
+    return template
 
 
 def fill(template: str, /, **values: Any) -> str:
