@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from mrc import revert
+from mrc import cores, revert, revision
 from mrc.compile import analyse
+from mrc.examine import examine
 from mrc.link import LinkedModel
-from mrc.tree import MemoryTree
+from mrc.tree import MemoryTree, WorkTree
 from test_hostile import COMMON, POLICY, VERSION, calm, forked
 
 IDENTITY = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "protocol.file.allow=always"]
@@ -250,3 +251,31 @@ def test_only_what_a_change_touches_is_reverted_on_trial(fleet: Path, monkeypatc
     assert tried == []
     analyse(MemoryTree({**files, rollout: b"as another mrc has it", policy: files[policy] + b"# changed\n"}), base=base)
     assert set(tried) == {"ranker in production", "ranker in staging", "sentiment in staging"}
+
+
+def test_models_checked_one_by_one_on_every_core_have_the_faults_of_the_fleet(
+    fleet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faults within a model, between two, in what all share, and in what only the base knows."""
+    shutil.copytree(fleet / "policies/ranker", fleet / "policies/ranker-canary")
+    for file in (fleet / "policies/ranker-canary").rglob("*.yaml"):
+        file.write_text(file.read_text().replace("name: ranker", "name: ranker-canary"))
+    git(fleet, "init", "-q", "-b", "main")
+    commit(fleet, "Begin")
+    change(fleet, "policies/chat/policy.yaml", "replicas: 6", "replicas: many")
+    change(fleet, "policies/sentiment/policy.yaml", "replicas: ", "replica: ")
+    change(fleet, "environments/production.yaml", "scrape: 15s", "scrape: 1m")
+    version = next((fleet / "policies/sentiment/versions").iterdir())
+    version.write_text(version.read_text() + "# edited\n")
+    (fleet / "policies/stray.yaml").write_text("kind: RolloutPolicy\n")
+    (fleet / "policies/elsewhere").symlink_to(fleet)
+    repo = revision.repository(fleet)
+    assert repo is not None
+    tree, base = WorkTree(fleet), revision.base_tree(repo, fleet, "main")
+    whole = analyse(tree, base=base)
+    monkeypatch.setattr(cores, "_WORTH_PROCESSES", 2)
+    monkeypatch.setattr(cores, "_AT_ONCE", 1)
+    releases, found = examine(tree, base)
+    assert found == whole.diagnostics
+    assert releases == len(whole.fleet.releases)
+    assert {"MRC001", "MRC011", "MRC101", "MRC103", "MRC331", "MRC391"} <= {item.code for item in found}

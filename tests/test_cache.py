@@ -52,8 +52,8 @@ def test_a_file_that_changes_while_it_is_compiled_is_not_kept_under_its_old_byte
     fleet: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch, file: str, old: str, new: str
 ) -> None:
     right = snapshot(fleet / "rendered") if build(fleet).diagnostics == [] else {}
-    again = first(compiling.analyse_model, lambda: edit(fleet, file, old, new), lambda: None)
-    monkeypatch.setattr(compiling, "analyse_model", again)
+    again = first(compiling.analyse_models, lambda: edit(fleet, file, old, new), lambda: None)
+    monkeypatch.setattr(compiling, "analyse_models", again)
     with (fleet / POLICY).open("a") as end:
         end.write("# so that it is compiled\n")
     build(fleet)

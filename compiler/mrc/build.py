@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mrc.artifact import Artifact
+from mrc.cores import on_every_core
 from mrc.diagnostics import Diagnostic, at_file, has_errors
 from mrc.outcomes import Folder, Outcome, Outcomes, content_of, settled_times_of, times_of
 from mrc.tree import Snapshot, WorkTree
@@ -22,8 +23,6 @@ from mrc.write import FOREIGN, STAGING, Difference, Staging, compare, locked, of
 if TYPE_CHECKING:
     from mrc.compile import Shared
 
-# Below this many models, starting processes costs more than it saves.
-_WORTH_PROCESSES = 40
 _LISTING = "kustomization.yaml"
 
 
@@ -82,7 +81,8 @@ def build(
     with nullcontext() if check else locked(root, wait):
         try:
             outcomes: list[Outcome] = []
-            for outcome in _outcomes(job, names):
+            # Where nothing is known, all are compiled, and the workers inherit what compiling one has loaded.
+            for outcome in on_every_core(partial(_outcome, job), names, first_here=not job.known.models):
                 outcomes.append(outcome)
                 progress(len(outcomes), len(names))
             return _finish(job, outcomes, whole=not chosen)
@@ -100,35 +100,6 @@ def _entries(folder: Path) -> list[str]:
 # --- each model ---
 
 
-def _outcomes(job: Job, names: list[str]) -> Iterator[Outcome]:
-    """The outcome of each model, in order; on all cores when there are many."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    if len(names) < _WORTH_PROCESSES or cores == 1:
-        yield from (_outcome(job, name) for name in names)
-        return
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-
-    if not job.known.models:
-        # The workers inherit what compiling one has loaded.
-        yield _outcome(job, names[0])
-        names = names[1:]
-    with ProcessPoolExecutor(cores, multiprocessing.get_context("fork"), _begin, (job,)) as pool:
-        yield from pool.map(_in_worker, names, chunksize=8)
-
-
-_workers_job: Job
-
-
-def _begin(job: Job) -> None:
-    global _workers_job
-    _workers_job = job
-
-
-def _in_worker(name: str) -> Outcome:
-    return _outcome(_workers_job, name)
-
-
 def _outcome(job: Job, name: str) -> Outcome:
     """What is known of the model when nothing has changed; else it is compiled, compared and staged."""
     key = job.known.key(job.tree, name)
@@ -139,9 +110,9 @@ def _outcome(job: Job, name: str) -> Outcome:
 
 
 def _compiled(job: Job, name: str, key: str) -> Outcome:
-    from mrc.compile import analyse_model, artifacts
+    from mrc.compile import analyse_models, artifacts
 
-    compiled = analyse_model(job.tree, job.shared, name)
+    compiled = analyse_models(job.shared, [name])
     found = [*job.shared.diagnostics, *compiled.diagnostics]
     folders: list[Folder] = []
     if not has_errors(found):

@@ -1,6 +1,6 @@
 """The passes composed: what the command line calls."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from mrc.catalogue import Metric
 from mrc.check import MISSING_GUARDRAIL, Base, check
 from mrc.diagnostics import Diagnostic, Severity, has_errors
 from mrc.link import Fleet, link
-from mrc.load import Objects, load, load_model, load_shared
+from mrc.load import Objects, load, load_models, load_shared
 from mrc.metrics import declared
 from mrc.tree import Tree
 
@@ -37,17 +37,18 @@ class Compiled:
 
 @dataclass(frozen=True)
 class Shared:
-    """What all models share: its documents, the metrics that mrc.yaml declares, and what is wrong with either."""
+    """What all models of a tree share: documents, the metrics that mrc.yaml declares, and what is wrong with either."""
 
+    tree: Tree
     objects: Objects
     own: dict[str, Metric]
     diagnostics: list[Diagnostic]
 
 
-def shared(tree: Tree) -> Shared:
-    """What all models of the tree share, to be loaded and judged once."""
-    objects, found = load_shared(tree)
-    return Shared(objects, declared(objects, found), found)
+def shared(tree: Tree, like: Objects | None = None) -> Shared:
+    """What all models of the tree share, to be loaded and judged once. What `like` has is not parsed again."""
+    objects, found = load_shared(tree, like)
+    return Shared(tree, objects, declared(objects, found), found)
 
 
 def analyse(
@@ -58,21 +59,33 @@ def analyse(
     if base is None:
         return _checked(tree, linked, None, None, now)
     before = _linked(*load(base, models, linked.objects), like=linked.fleet)
-    found = _checked(tree, linked, Base(base, before.fleet), before, now)
+    return _compared(tree, linked, Base(base, before.fleet), before, now)
+
+
+def analyse_models(
+    shared: Shared, names: Collection[str], base: Shared | None = None, now: datetime | None = None
+) -> Compiled:
+    """The same for some models beside what all models share, whose own findings are left out."""
+    tree = shared.tree
+    linked = _linked(*load_models(tree, shared.objects, names), shared.own)
+    if base is None:
+        return _checked(tree, linked, None, None, now)
+    before = _linked(*load_models(base.tree, base.objects, names, linked.objects), base.own, linked.fleet)
+    return _compared(tree, linked, Base(base.tree, before.fleet, names), before, now)
+
+
+def _compared(tree: Tree, linked: Compiled, base: Base, before: Compiled, now: datetime | None) -> Compiled:
+    """Checked against the base, and with the way back of what has changed since."""
+    found = _checked(tree, linked, base, before, now)
 
     def following(edited: Tree, name: str) -> list[Diagnostic]:
         """What would be wrong with a model in a change of one of its files; no clock, hence no freeze."""
-        after = _linked(*load_model(edited, linked.objects, name))
+        after = _linked(*load_models(edited, linked.objects, [name]))
         parent = Fleet(linked.fleet.environments, {name: linked.fleet.models[name]})
         return _checked(edited, after, Base(tree, parent, [name]), linked, None).diagnostics
 
-    back = revert.check(tree, base, found.fleet, before.fleet, found.diagnostics, following)
+    back = revert.check(tree, base.tree, found.fleet, before.fleet, found.diagnostics, following)
     return replace(found, diagnostics=sorted({*found.diagnostics, *back}))
-
-
-def analyse_model(tree: Tree, shared: Shared, name: str) -> Compiled:
-    """The same for one model beside what all models share, whose own findings are left out."""
-    return _checked(tree, _linked(*load_model(tree, shared.objects, name), shared.own), None, None, None)
 
 
 def _linked(

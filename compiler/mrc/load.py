@@ -102,7 +102,7 @@ def incidents(tree: Tree) -> list[Diagnostic]:
                     f"it is {metadata.id} of {metadata.model} in {metadata.environment}, and the path says otherwise"
                 )
                 found.append(parsed[0].report(DISAGREES, ("metadata",), message))
-    return found + _links(tree, "incidents")
+    return found + refused(tree, "incidents")
 
 
 def load_shared(tree: Tree, like: Objects | None = None) -> tuple[Objects, list[Diagnostic]]:
@@ -116,20 +116,33 @@ def load_shared(tree: Tree, like: Objects | None = None) -> tuple[Objects, list[
     return objects, found
 
 
-def load_model(tree: Tree, shared: Objects, name: str) -> tuple[Objects, list[Diagnostic]]:
-    """One model beside what all models share."""
-    objects = replace(shared, models={}, broken=set(shared.broken), parsed=dict(shared.parsed))
-    return objects, _folder(tree, f"policies/{name}", objects)
+def entries(tree: Tree) -> tuple[list[str], list[Diagnostic]]:
+    """What stands in policies/, each of which is a model to load, and what is wrong with the folder itself."""
+    paths = tree.files("policies")
+    found = refused(tree, "policies")
+    if "policies" in paths:
+        _file(tree, "policies", Objects(), found)
+    return sorted({path.split("/")[1] for path in paths if "/" in path}), found
+
+
+def load_models(
+    tree: Tree, shared: Objects, names: Iterable[str], like: Objects | None = None
+) -> tuple[Objects, list[Diagnostic]]:
+    """These models beside what all models share. What has the same bytes in `like` is not parsed again."""
+    parsed = {**shared.parsed, **(like.parsed if like is not None else {})}
+    objects = replace(shared, models={}, broken=set(shared.broken), parsed=parsed)
+    return objects, [item for name in names for item in _folder(tree, f"policies/{name}", objects)]
 
 
 def _folder(tree: Tree, folder: str, objects: Objects) -> list[Diagnostic]:
     found: list[Diagnostic] = []
     for path in tree.files(folder):
         _file(tree, path, objects, found)
-    return found + _links(tree, folder)
+    return found + refused(tree, folder)
 
 
-def _links(tree: Tree, folder: str) -> list[Diagnostic]:
+def refused(tree: Tree, folder: str) -> list[Diagnostic]:
+    """What stands in a folder, or above it, and is no regular file; known once the folder was listed."""
     return [
         _refused(path, what)
         for path, what in sorted(tree.refused.items())

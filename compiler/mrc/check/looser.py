@@ -31,8 +31,8 @@ def check(fleet: Fleet, base: Fleet) -> list[Diagnostic]:
     """Findings against the base, in its models and environments that still exist."""
     found: list[Diagnostic] = []
     for name, (document, _) in sorted(fleet.environments.items()):
-        if name in base.environments:
-            before = base.environments[name][0]
+        before = base.environments[name][0] if name in base.environments else None
+        if before is not None and before.text != document.text:
             found += [
                 document.report(LIMIT_LOOSER, each.path, f"{each.name} {_was(each)}")
                 for each in of_environment(before, document)

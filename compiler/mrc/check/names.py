@@ -16,12 +16,15 @@ RULES = (TAKEN,)
 _ENDING = re.compile(r"(.+)-(?:stable|canary|preview|bake|grpc|promote|v[1-9][0-9]*)")
 
 
+def named_after(name: str) -> str | None:
+    """The other model that could have objects of this name; None where no model can."""
+    match = _ENDING.fullmatch(name)
+    return match[1] if match is not None else None
+
+
 def meets(one: str, other: str) -> bool:
     """Whether one of two models has a name that objects of the other have."""
-    return any(
-        (match := _ENDING.fullmatch(name)) is not None and match[1] == model
-        for name, model in ((one, other), (other, one))
-    )
+    return named_after(one) == other or named_after(other) == one
 
 
 def check(fleet: Fleet) -> list[Diagnostic]:
@@ -33,8 +36,8 @@ def check(fleet: Fleet) -> list[Diagnostic]:
     found: list[Diagnostic] = []
     for models in places.values():
         for name in sorted(models):
-            match = _ENDING.fullmatch(name)
-            if match is not None and match[1] in models:
-                message = f"{name} is also what objects of the model {match[1]} are called"
+            other = named_after(name)
+            if other in models:
+                message = f"{name} is also what objects of the model {other} are called"
                 found.append(fleet.models[name].policy_document.report(TAKEN, ("metadata", "name"), message))
     return found

@@ -1,14 +1,24 @@
 """mrc check"""
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from mrc.cli.common import counted, directory_option, format_option, many, moment, pinned_base, show_all, work_tree
-from mrc.compile import analyse
+from mrc.cli.common import (
+    Progress,
+    counted,
+    directory_option,
+    format_option,
+    many,
+    moment,
+    pinned_base,
+    show_all,
+    work_tree,
+)
 from mrc.diagnostics import has_errors
-from mrc.load import incidents
+from mrc.examine import examine
 from mrc.revision import RevisionError, RevisionTree, UnreachableError, base_tree, repository
 from mrc.tree import WorkTree
 
@@ -23,14 +33,16 @@ def check(base: str | None, now: str | None, form: str, directory: Path) -> int:
     at = moment(now) if now is not None else datetime.now(UTC)  # the clock is read here and nowhere in the compiler
     tree = work_tree(directory)
     compared, note = _base(tree, directory, base)
+    progress = Progress("models", sys.stderr)
     try:
-        compiled = analyse(tree, base=compared, now=at)
+        releases, found = examine(tree, compared, at, progress)
     except UnreachableError as problem:
         raise click.ClickException(str(problem)) from None
-    found = sorted({*compiled.diagnostics, *incidents(tree)})
+    finally:
+        progress.end()
     show_all(found, tree, form)
     said = counted(found) or "no problems"
-    click.echo(f"{many(len(compiled.fleet.releases), 'release')}, {said}{note}", err=True)
+    click.echo(f"{many(releases, 'release')}, {said}{note}", err=True)
     return 1 if has_errors(found) else 0
 
 

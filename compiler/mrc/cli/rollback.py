@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from mrc.cli.common import apply, author, directory_option, one_line, work_tree
+from mrc.cli.common import apply, author, directory_option, many, one_line, work_tree
 
 
 @click.command()
@@ -30,6 +30,6 @@ def rollback(model: str, environment: str, target: int | None, reason: str, dire
     if record.spec.action != "rollback" or decision.after is None:
         raise click.ClickException(record.spec.reasons[-1].saw)
     apply(directory, change.edits)
-    click.echo(f"{len(change.edits)} files changed. Commit and push them, for example with this message:\n")
+    click.echo(f"{many(len(change.edits), 'file')} changed. Commit and push that, for example with this message:\n")
     click.echo(message(environment, change.incidents), nl=False)
     return 0
