@@ -238,5 +238,5 @@ def test_every_message_that_the_runbook_names_is_one_that_it_logs() -> None:
     for message in ("".join(each).removeprefix("the push was ") for each in named):
         for part in message.split("..."):
             assert part.strip() in code, message
-    alerts = {"MrcReconcilerDown", "MrcReconcilerBehind", "MrcNeedsAPerson", "MrcPushRefused"}
+    alerts = {"MrcReconcilerDown", "MrcReconcilerBehind", "MrcNeedsAPerson", "MrcPushRefused", "MrcHoldSlipped"}
     assert alerts == set(re.findall(r"\bMrc[A-Z]\w+", text))

@@ -13,7 +13,7 @@ from conftest import mrc
 from mrc.reconcile import signals
 from mrc.reconcile.git import GitError
 from mrc.reconcile.ledger import Pushed
-from reconciling import BEGIN, MODEL, alert, begin, git, rollout, run, seen, team
+from reconciling import BEGIN, MODEL, Team, alert, begin, git, rollout, run, seen, team
 
 POLICY = f"policies/{MODEL}/policy.yaml"
 
@@ -129,10 +129,8 @@ def test_a_page_stands_until_somebody_had_the_time_to_see_it(tmp_path: Path) -> 
     assert len(world.monitored.pages) == 2
 
 
-def test_a_change_from_before_a_hold_does_not_merge_and_when_forced_is_undone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = team(tmp_path)
+def slipped(made: Team) -> None:
+    """A change that was rendered before a hold merges after it, because somebody takes its side."""
     git("switch", "-q", "-c", "change", cwd=made.tree)
     made.edit(POLICY, "version: 13, fallback: 12} # a", "version: 12, fallback: 11} # a")
     assert mrc("render", cwd=made.tree).returncode == 0
@@ -145,11 +143,17 @@ def test_a_change_from_before_a_hold_does_not_merge_and_when_forced_is_undone(
     conflicting = subprocess.run([*merge, "change"], cwd=made.tree, capture_output=True, check=False)
     assert conflicting.returncode == 1, "somebody merges what was rendered before the hold, and the model moves"
     git("merge", "--abort", cwd=made.tree)
-
-    world = begin(tmp_path / "state", made)
-    monkeypatch.setattr("mrc.reconcile.reconciler.RECHECK_SECONDS", 0.0)
     subprocess.run([*merge, "-X", "theirs", "change"], cwd=made.tree, capture_output=True, check=True)
     git("push", "-q", "origin", "main", cwd=made.tree)
+
+
+def test_a_change_from_before_a_hold_does_not_merge_and_when_forced_is_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mrc.reconcile.reconciler.RECHECK_SECONDS", 0.0)
+    made = team(tmp_path)
+    slipped(made)
+    world = begin(tmp_path / "state", made)
     world.reconciler.step(seen([rollout(phase="stable")]))
     assert world.team.log()[0] == "Hold sentiment at 13 in production"
     world.team.pull()
@@ -157,6 +161,41 @@ def test_a_change_from_before_a_hold_does_not_merge_and_when_forced_is_undone(
     before = world.team.log()
     world.reconciler.step(seen([rollout(phase="stable")]))
     assert world.team.log() == before
+    assert not world.monitored.pages
+
+
+@pytest.mark.parametrize("mode", ["observe", "refused"])
+def test_people_are_called_for_a_hold_that_mrc_may_not_render_again_until_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setattr("mrc.reconcile.reconciler.RECHECK_SECONDS", 0.0)
+    made = team(tmp_path, reconcile=f"mode: {mode if mode == 'observe' else 'commit'}")
+    slipped(made)
+    before = made.log()
+    hook = made.remote / "hooks/pre-receive"
+    hook.write_text("#!/bin/sh\necho a rule of the branch\nexit 1\n")
+    hook.chmod(0o755)
+    world = begin(tmp_path / "state", made)
+    for _ in range(3):
+        world.reconciler.step(seen([rollout(phase="stable")]))
+    (page,) = world.monitored.pages
+    assert page["labels"] == {"alertname": "MrcHoldSlipped", "mrc_action": "page", "environment": "production"}
+    assert page["annotations"]["summary"] == "a hold in production is not what serves: sentiment"
+    said = "in the mode observe mrc does not push" if mode == "observe" else "a rule of the branch"
+    assert "sentiment 12 instead of 13" in page["annotations"]["description"]
+    assert said in page["annotations"]["description"]
+    assert made.log() == before
+
+    hook.unlink()
+    world.clock.pass_(minutes=2)
+    made.publish("Render what is held")
+    for _ in range(2):
+        world.reconciler.step(seen([rollout(phase="stable")]))
+    assert world.monitored.pages[-1] == page | {"endsAt": "2026-11-20T09:02:00Z"}, "it calls for hours more"
+    count = len(world.monitored.pages)
+    world.clock.pass_(minutes=2)
+    world.reconciler.step(seen([rollout(phase="stable")]))
+    assert len(world.monitored.pages) == count
 
 
 def test_a_rollback_by_hand_is_seen_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ class Pages:
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
         self._standing: dict[str, dict[str, Any]] = {}
+        self._over: list[dict[str, Any]] = []
         self._due = ALWAYS
 
     def add(self, incidents: Iterable[Incident]) -> None:
@@ -46,21 +47,48 @@ class Pages:
         self._standing["refused"] = monitoring.alert("MrcPushRefused", own, summary, description, now)
         self._due = ALWAYS
 
-    def let_in(self) -> None:
+    def let_in(self, now: datetime) -> None:
         """The remote takes commits again."""
-        self._standing.pop("refused", None)
+        self._end("refused", now)
+
+    def slipped(self, environment: str, models: Mapping[str, str], why: str, now: datetime) -> bool:
+        """A page for what is held and rendered otherwise, with what that is by model. Whether it is a new one."""
+        moved = "; ".join(f"{name} {what}" for name, what in sorted(models.items()))
+        description = (
+            f"Rendered and synced is {moved}, and {why}. Let it be held: mrc render in a work tree of the branch."
+        )
+        before = self._standing.get("slipped")
+        if before is not None and before["annotations"]["description"] == description:
+            return False
+        own = {labels.SERIES_ENVIRONMENT: environment}
+        summary = f"a hold in {environment} is not what serves: {', '.join(sorted(models))}"
+        self._standing["slipped"] = monitoring.alert("MrcHoldSlipped", own, summary, description, now)
+        self._due = ALWAYS
+        return True
+
+    def held(self, now: datetime) -> None:
+        """What is held is rendered again."""
+        self._end("slipped", now)
+
+    def _end(self, key: str, now: datetime) -> None:
+        """What stands no longer is taken back: nobody is called for it four hours more."""
+        one = self._standing.pop(key, None)
+        if one is not None:
+            self._over.append({**one, "endsAt": monitoring.stamp(now)})
+            self._due = ALWAYS
 
     def send(self, pager: Pager, now: datetime) -> None:
         """Tell what is new or due, and forget what has ended."""
         self._standing = {key: one for key, one in self._standing.items() if one["endsAt"] > monitoring.stamp(now)}
-        if not self._standing or now < self._due:
+        if not (self._standing or self._over) or now < self._due:
             return
         try:
-            pager.page(list(self._standing.values()))
+            pager.page([*self._standing.values(), *self._over])
         except MonitoringError as fault:
             self._telemetry.count("mrc_reconciler_errors_total", what="page")
             self._telemetry.log("people could not be paged", level="error", error=str(fault))
             return
+        self._over.clear()
         self._due = now + RESEND
 
 

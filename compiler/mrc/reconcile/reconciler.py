@@ -205,7 +205,9 @@ class Reconciler:
             had = self._proposals
             if self._mode(environment.spec.reconcile) == "pullRequest" and had is None:
                 continue  # with the branches
-            if self._held and not self._hold_again(tree, shared, now):
+            if not self._held:
+                self._pages.held(now)
+            elif not self._hold_again(tree, shared, now):
                 continue
             if self._proposals is not None:
                 self._proposals.tend(tree)
@@ -226,14 +228,18 @@ class Reconciler:
         self.telemetry.log("the branch moves faster than it can be written to", level="error", tries=RACES)
 
     def _hold_again(self, tree: GitTree, shared: Objects, now: datetime) -> bool:
-        """Whether what is held is what is rendered; if it is not, it is rendered again and pushed."""
+        """Whether to go on: what is held and rendered otherwise is rendered again and pushed, or people are paged."""
         found = slipped(tree, shared, self.environment)
         edits = {path: data for name in found for path, data in pinned_again(tree, self.environment, name).items()}
-        if not edits:
+        if not found:
+            self._pages.held(now)
             return True
         moved = {name: f"{rendered} instead of {version}" for name, (version, rendered) in found.items()}
-        if shared.environments[self.environment][1].spec.reconcile.mode != "commit":
-            self.telemetry.log("held, and rendered otherwise: mrc render", level="error", models=moved)
+        mode = shared.environments[self.environment][1].spec.reconcile.mode
+        if mode != "commit" or not edits:
+            why = f"in the mode {mode} mrc does not push" if mode != "commit" else "what is held does not render"
+            if self._pages.slipped(self.environment, moved, why, now):
+                self.telemetry.log("held, and rendered otherwise: mrc render", level="error", models=moved, why=why)
             return True
         commit = self.ledger.commit(tree.commit, edits, said(self.environment, found), now)
         if commit is None:
@@ -241,8 +247,11 @@ class Reconciler:
         pushed = self.ledger.push(commit)
         self.telemetry.count("mrc_reconciler_pushes_total", state=pushed.state)
         self.telemetry.log("held again", models=moved, commit=commit, push=pushed.state, said=pushed.text)
+        if pushed.state in ("done", "raced"):
+            return False
         # A remote that does not take it must not stop what else is to be done.
-        return pushed.state not in ("done", "raced")
+        self._pages.slipped(self.environment, moved, f"the push was {pushed.state}: {pushed.text}", now)
+        return True
 
     def _decide(
         self, tree: GitTree, environment: Environment, due: list[Failure], seen: Seen, now: datetime
@@ -465,7 +474,7 @@ class Reconciler:
         for one in change.incidents:
             if one.spec.outcome is None:
                 self._open[incident_path(one)] = Progress(one, pushed=at)
-        self._pages.let_in()
+        self._pages.let_in(at)
         self._pages.add([*change.incidents, *later])
         self._pages.send(self.monitoring, at)
         if any(one.spec.outcome is None for one in change.incidents):
