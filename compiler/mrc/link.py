@@ -293,9 +293,9 @@ def _release(
         own = own.model_copy(update={"serve": held})
     if name not in objects.environments:
         if f"environments/{name}.yaml" not in objects.broken:
-            close = catalogue.closest(name, objects.environments)
-            meant = f"; did you mean {close}?" if close else ""
-            found.append(document.report(NO_ENVIRONMENT, path, f"there is no environments/{name}.yaml{meant}"))
+            have = ", ".join(sorted(objects.environments)) or "none"
+            message = f"there is no environments/{name}.yaml (there is {have})"
+            found.append(document.report(NO_ENVIRONMENT, path, message))
         return None
     served = _reference(objects, model, versions, (*path, "serve", "version"), int(own.serve.version), found)
     fallback = None

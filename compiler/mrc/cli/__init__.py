@@ -45,6 +45,18 @@ class _Verbs(click.Group):
         command: click.Command = getattr(importlib.import_module(f"mrc.cli.{name}"), name)
         return command
 
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(context, arguments)
+        except click.UsageError as problem:
+            from difflib import get_close_matches
+
+            if close := get_close_matches(arguments[0], VERBS, n=1):
+                raise click.UsageError(f"{problem.message} Did you mean {close[0]}?", context) from None
+            raise
+
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(sorted(VERBS.items()))

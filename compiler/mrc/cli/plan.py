@@ -54,7 +54,7 @@ def plan(base: str | None, now: str | None, form: str, directory: Path) -> int:
     try:
         repo = repository(directory)
         if repo is None:
-            raise RevisionError("this is no git repository: there is nothing to compare with")
+            raise click.ClickException("this is no git repository: there is nothing to compare with")
         before = base_tree(repo, directory, base or pinned_base(tree))
     except RevisionError as problem:
         named = "" if base else "; name what to compare with: --base REV"

@@ -62,7 +62,14 @@ DnsLabel = Annotated[str, *_text(_LABEL, "a Kubernetes name of lower-case letter
 DnsName = Annotated[str, *_text(rf"{_LABEL}(?:\.{_LABEL})*", "a DNS name", 253)]
 Words = Annotated[str, *_text(f"{_PRINTABLE}{_INK}{_PRINTABLE}", "a line of words", 1024)]
 Line = Annotated[str, *_text(_PRINTABLE, "one line of printable text", 1024)]
-Group = Annotated[str, *_text(r"[A-Za-z0-9](?:[A-Za-z0-9._:@/-]*[A-Za-z0-9])?", "the name of a group", 253)]
+Group = Annotated[
+    str,
+    *_text(
+        r"[A-Za-z0-9](?:[A-Za-z0-9._:@/-]*[A-Za-z0-9])?",
+        "the name of a group: letters, digits and any of ._:@/-, without blanks",
+        253,
+    ),
+]
 LabelName = Annotated[str, *_text(r"[a-zA-Z_][a-zA-Z0-9_]*", "a Prometheus label name", 128)]
 LabelKey = Annotated[
     str,
