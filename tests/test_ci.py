@@ -181,6 +181,12 @@ def test_names_are_never_read_by_a_shell(pull_request: Path, api: Api, name: str
     assert not list(pull_request.rglob("pwned"))
 
 
+def test_no_module_of_the_pull_request_is_run() -> None:
+    """`python3 -m NAME` takes NAME.py of the folder that it is called in: what a stranger has written."""
+    steps = (TOP / "ci/github/run").read_text()
+    assert re.findall(r"python3 (\S+)", steps) == ["-I", '"$here/comment.py"']
+
+
 def test_the_action_and_the_template_are_what_their_platforms_take() -> None:
     check = [BIN / "check-jsonschema", "--builtin-schema"]
     for schema, file in (("github-actions", "action.yml"), ("gitlab-ci", "ci/gitlab/mrc.gitlab-ci.yml")):

@@ -24,8 +24,13 @@ import mrc.cli.plan
 import mrc.cli.promote
 import mrc.cli.render
 import mrc.compile
+import mrc.plan.html
+import mrc.plan.json
+import mrc.plan.markdown
+import mrc.plan.terminal
 from judges import promtool
 from mrc.cli import run
+from test_cases import commit
 
 assert all((git, mrc))  # imported here, so that a fork need not
 
@@ -241,6 +246,51 @@ def test_a_broken_tree_is_an_error_that_says_what_to_do(tree: Path, name: str) -
     assert said in calm(forked("render", cwd=tree), 1)
     assert said.partition(":")[0] in calm(forked("check", "--format", "github", cwd=tree), 1)
     assert not [path for path in (tree / "rendered").rglob("*") if path.is_file()]
+
+
+@pytest.fixture(scope="module")
+def merged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = Path(shutil.copytree(COMMON, tmp_path_factory.mktemp("merged") / "tree"))
+    commit(root)
+    return root
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_plan_of_a_broken_tree_says_the_same(merged: Path, tmp_path: Path, name: str) -> None:
+    change, said = BROKEN[name]
+    tree = Path(shutil.copytree(merged, tmp_path / "tree", symlinks=True))
+    change(tree)
+    done = forked("plan", "--base", "main", "--format", "markdown", cwd=tree)
+    done.stdout = done.stdout.replace("\N{ZERO WIDTH SPACE}", "")  # keeps a forge from calling people
+    assert said.partition(":")[0] in calm(done, 1)
+
+
+@pytest.mark.parametrize("form", ["text", "json", "html"])
+def test_a_name_that_is_not_utf_8_is_shown_in_every_format(merged: Path, tmp_path: Path, form: str) -> None:
+    tree = Path(shutil.copytree(merged, tmp_path / "tree"))
+    put("policies/\udcff/policy.yaml", "a: 1")(tree)
+    assert "MRC011" in calm(forked("plan", "--base", "main", "--format", form, cwd=tree), 1)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"<<<<<<< HEAD\na: b\n=======\nkind: [\n>>>>>>> x\n",
+        b"\xff\xfe\x00",
+        b"kind: Rollout\nmetadata: [a]\n",
+        b"kind: Rollout\nmetadata: {name: [a], 1: 2}\nspec: &a [*a]\n",
+        b"kind: Rollout\nmetadata: {name: a}\nspec: null",
+    ],
+)
+def test_a_rendered_tree_that_was_merged_broken_is_planned_all_the_same(tree: Path, data: bytes) -> None:
+    """Such as with the marks of a conflict: the next change mends it, and must be planned first."""
+    for name in ("rollout", "services", "rules"):
+        put(f"rendered/production/hello-model/{name}.yaml", data)(tree)
+    commit(tree)
+    edit(POLICY, "replicas: 4", "replicas: 5")(tree)
+    for form in ("text", "json"):
+        assert "replicas" in calm(forked("plan", "--base", "main", "--format", form, cwd=tree), 2)
+    calm(forked("check", "--base", "main", cwd=tree), 0)
 
 
 # --- text that means something in a format, through every field that takes text ---

@@ -135,7 +135,8 @@ def _compose(text: str, places: Places | None = None) -> Any:
         mark = problem.problem_mark or problem.context_mark
         position = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         words = " ".join(part for part in (problem.context, problem.problem) if part)
-        if mark and text.split("\n")[mark.line][mark.column : mark.column + 1] == "\t":
+        there = "".join(text.split("\n")[mark.line : mark.line + 1]) if mark else ""
+        if mark and there[mark.column : mark.column + 1] == "\t":
             words = "a tab stands where YAML wants blanks"
         raise RefusedError(NOT_YAML, words or "the syntax is wrong", position) from None
     except yaml.reader.ReaderError as problem:

@@ -125,7 +125,8 @@ def _restorable(base: Tree, before: Release, after: Release) -> list[Diagnostic]
 
 
 def _stages(release: Release) -> str:
-    kept = [stage for stage in stages(release) if not stage.promoted]
+    """How long, until all requests are back."""
+    kept = [stage for stage in stages(release) if stage.kind not in ("bake", "warm")]
     long = Duration(sum(stage.length or 0 for stage in kept))
     approvals = [coverage.shown(stage) for stage in kept if stage.kind == "approval"]
     return f", {long}" + (f" and the {', the '.join(approvals)}" if approvals else "")

@@ -162,8 +162,8 @@ def _same(repo: "Repo", meta: str, path: str) -> bool:
     """Whether a file that may differ holds the bytes of the commit. `meta` is what diff-index says of it."""
     old_mode, new_mode, old, _, _ = meta.removeprefix(":").split(" ")
     place = Path(repo.working_tree_dir or "") / path
-    if old_mode != new_mode or not new_mode.startswith("100") or place.is_symlink():
-        return False
+    if old_mode != new_mode or not new_mode.startswith("100") or place.is_symlink() or not place.is_file():
+        return False  # another kind of thing; to read from a pipe would be to wait for ever
     try:
         data = place.read_bytes()
     except OSError:

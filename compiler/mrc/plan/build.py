@@ -207,9 +207,9 @@ def _unplanned(before: Compiled, after: Compiled) -> list[Unplanned]:
             folder, _, rest = path.partition("/")
             name = rest.split("/")[0].removesuffix(".yaml")
             if folder == "policies":
-                found.setdefault((name, None), Unplanned(name, None, f"{path} {why}"))
+                found.setdefault((name, None), Unplanned(text.printable(name), None, text.printable(f"{path} {why}")))
             elif folder == "environments":
-                found.setdefault((None, name), Unplanned(None, name, f"{path} {why}"))
+                found.setdefault((None, name), Unplanned(None, text.printable(name), text.printable(f"{path} {why}")))
     return list(found.values())
 
 
@@ -219,4 +219,5 @@ def unsaid(found: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 
 def _finding(found: Diagnostic) -> Finding:
-    return Finding(found.code, found.severity, found.message, found.file, found.line, found.column, found.hint)
+    message, file, hint = (text.printable(each) for each in (found.message, found.file, found.hint))
+    return Finding(found.code, found.severity, message, file, found.line, found.column, hint)

@@ -1,5 +1,6 @@
 """Two sets of rendered files to the Kubernetes objects that differ."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,12 +21,21 @@ def objects(files: Mapping[str, str]) -> Held:
     for path, text in files.items():
         if not path.endswith(".yaml") or "\nkind: " not in f"\n{text}":
             continue
-        for document in yaml.load_all(text, _Loader):
+        for document in _documents(text):
             metadata = document.get("metadata") if isinstance(document, dict) else None
             if not isinstance(metadata, dict) or "name" not in metadata or "kind" not in document:
                 continue
             named = (document.get("apiVersion"), document["kind"], metadata.get("namespace", ""), metadata["name"])
             found[(str(named[0]), str(named[1]), str(named[2]), str(named[3]))] = (path, document)
+    return found
+
+
+def _documents(text: str) -> list[Any]:
+    """As JSON could hold them; none where what is committed is no such YAML, such as a conflict that was merged."""
+    try:
+        found: list[Any] = json.loads(json.dumps(list(yaml.load_all(text, _Loader)), default=str))
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
+        return []
     return found
 
 
@@ -60,5 +70,6 @@ def pod_template(files: Mapping[str, str]) -> Any:
     """The pod template of the Rollout among rendered files; None where there is none."""
     for (_, kind, _, _), (_, document) in objects(files).items():
         if kind == "Rollout":
-            return document.get("spec", {}).get("template")
+            spec = document.get("spec")
+            return spec.get("template") if isinstance(spec, dict) else None
     return None

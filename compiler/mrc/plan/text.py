@@ -30,7 +30,12 @@ def _difference(path: str, before: str | None, after: str | None) -> FileChange:
     sign: Sign = "+" if before is None else "-" if after is None else "~"
     added = sum(line.startswith("+") for line in diff)
     removed = sum(line.startswith("-") for line in diff)
-    return FileChange(sign, path, added, removed, diff)
+    return FileChange(sign, printable(path), added, removed, diff)
+
+
+def printable(text: str) -> str:
+    """The text of a name without what is not UTF-8, moves a cursor or turns text round."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def _lines(text: str | None) -> list[str]:

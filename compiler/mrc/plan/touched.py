@@ -49,7 +49,7 @@ def touched(paths: Iterable[str]) -> Touched:
     models, environments, held, everything = set(), set(), set(), False
     for path in paths:
         match path.split("/"):
-            case ["mrc.yaml"]:
+            case ["mrc.yaml"] | ["policies"] | ["environments"] | ["holds"]:  # a file in the place of a folder
                 everything = True
             case ["policies", model, *_]:
                 models.add(model)

@@ -348,7 +348,8 @@ def cautions(release: ReleasePlan) -> list[str]:
     if release.sessions is not None and release.starts_rollout:
         found.append(
             "Sessions are pinned: whoever has met the new version stays with it for up to "
-            f"{length(release.sessions)}, so that more requests meet it than the shares say."
+            f"{length(release.sessions)}, so that more requests meet it than the shares say, and an abort alone moves "
+            "none of theirs."
         )
     if release.kind == "rollback":
         found.append("Argo goes back without the stages where it still has this version's ReplicaSet.")
