@@ -108,6 +108,7 @@ def _release(
         restore=restore,
         way_back=back,
         warmth=wayback.warmth(after, before, back, rolls=rolls),
+        new_versions=_new_versions(before, after),
         sessions=_sessions(after),
         freezes=_freezes(forward) if forward is not None else (),
         frozen=_frozen(forward, stages, now) if forward is not None and now is not None else (),
@@ -115,6 +116,13 @@ def _release(
         objects=objects.differences(_only(running, paths), _only(rendered, paths)),
         files=files,
     )
+
+
+def _new_versions(before: Release | None, after: Release | None) -> tuple[int, ...]:
+    if before is None or after is None:
+        return ()
+    known = {version.number for version in before.retained} | {after.version.number}
+    return tuple(version.number for version in after.retained if version.number not in known)
 
 
 def _sessions(release: Release | None) -> int | None:

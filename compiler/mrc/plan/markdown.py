@@ -134,9 +134,9 @@ def _meaning(release: ReleasePlan) -> str:
     lines += [f"- {_direction(each.direction)}{_code(words.setting(each))}" for each in release.settings]
     if release.starts_rollout and release.stages:
         lines.append(f"- Exposure: {_text(words.course(release))}")
-    if release.restore:
-        lines.append("- Worst case until restored:")
-        lines += [f"  - {_text(words.restored(each))}" for each in release.restore]
+    lines += [f"- {words.new_version(number)}" for number in release.new_versions]
+    if release.starts_rollout or release.settings:
+        lines += _restored(release)
     if release.way_back is not None:
         lines.append(f"- Going back {_text(words.way_back(release.way_back))}")
     if release.unwatched:
@@ -144,6 +144,11 @@ def _meaning(release: ReleasePlan) -> str:
     lines += [f"- {each.version} becomes **{each.becomes}**: {_text(each.when)}" for each in release.warmth]
     lines += [f"- {_text(words.frozen(release, freeze))}" for freeze in release.freezes]
     return "\n".join([*lines, ""])
+
+
+def _restored(release: ReleasePlan) -> list[str]:
+    lines = ["- Worst case until restored:"] if release.restore else []
+    return lines + [f"  - {_text(words.restored(each))}" for each in release.restore]
 
 
 def _direction(direction: str) -> str:
@@ -165,6 +170,8 @@ def _tables(release: ReleasePlan) -> str:
         lines.append(f"| {_code(guardrail.name)} | {' | '.join(map(_text, [guardrail.limit, *does]))} |")
     if words.partly(release):
         lines += ["", _text(words.PARTLY)]
+    if not (release.starts_rollout or release.settings):
+        lines += ["", *_restored(release)]
     lines += ["", words.TIMES] if release.restore else []
     if tells := words.tells(release):
         lines += ["", words.TELLS, "", *(f"- {_text(each)}" for each in tells)]

@@ -246,6 +246,8 @@ class ReleasePlan(Part):
     """How long going back takes at worst, by phase, for hard failures and anomalies over minutes."""
     way_back: WayBack | None
     warmth: tuple[Warmth, ...]
+    new_versions: tuple[int, ...]
+    """Versions that come with this change and serve nothing here yet."""
     sessions: int | None
     """Seconds for which a session stays with the new version once it has met it: more requests meet it than the shares
     of the traffic say. None where sessions are not pinned."""

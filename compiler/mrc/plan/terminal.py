@@ -49,6 +49,7 @@ class _Writer:
         for caution in words.cautions(release):
             yield f"  {self._in('~', '!')} {caution}"
         yield from self._version(release)
+        yield from (f"  {words.new_version(number)}" for number in release.new_versions)
         if release.settings:
             yield "  settings"
             yield from (

@@ -259,6 +259,11 @@ def _finds(samples: int, phase: str, smallest: float | None) -> str:
     return f"{rounded(samples)} requests in a window (at {phase}) find {share}"
 
 
+def new_version(number: int) -> str:
+    """What a version file alone does."""
+    return f"{number} is new, and serves nothing here yet"
+
+
 def unwatched(release: ReleasePlan) -> str:
     """`Not watched in support: errors, latency`."""
     return f"Not watched in {release.environment}: {', '.join(release.unwatched)}"
@@ -345,7 +350,7 @@ def cautions(release: ReleasePlan) -> list[str]:
         found.append(
             "The stages change and the version does not: a rollout in progress begins again at its first stage."
         )
-    if release.sessions is not None and release.starts_rollout:
+    if release.sessions is not None and release.kind in ("promotion", "restart"):
         found.append(
             "Sessions are pinned: whoever has met the new version stays with it for up to "
             f"{length(release.sessions)}, so that more requests meet it than the shares say, and an abort alone moves "

@@ -50,6 +50,7 @@ def render(release: Release) -> list[Artifact]:
         stages=_stages(release),
         times=_times(release),
         lifetime=str(release.policy.sessions.lifetime) if release.policy.sessions is not None else None,
+        grpc=any(port["name"] == "grpc" for port in service_ports(release)),
         pinned=[version.number for version in pinned(release)],
         hooks=_hooks(release),
         cache_prefix=cache_prefix(release.model, release.version.number),
