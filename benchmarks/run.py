@@ -59,11 +59,13 @@ def run(command: list[str], cwd: Path, output: Path, cache: Path) -> tuple[Run, 
 
     Standard output goes to a file, as it would to a cluster.
     """
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    environment.pop(
+        "PYTHONDONTWRITEBYTECODE", None
+    )  # what is compiled beside the files is there from the second run on
     with output.open("wb") as file:
         start = time.perf_counter()
-        process = subprocess.Popen(
-            command, cwd=cwd, stdout=file, stderr=subprocess.PIPE, env={**os.environ, "XDG_CACHE_HOME": str(cache)}
-        )
+        process = subprocess.Popen(command, cwd=cwd, stdout=file, stderr=subprocess.PIPE, env=environment)
         assert process.stderr is not None
         ended, peak = threading.Event(), [0.0]
         watch = threading.Thread(target=lambda: _watch(process.pid, ended, peak))

@@ -13,7 +13,7 @@ from pathlib import Path
 _DAY = 86400  # seconds
 _KEPT_SECONDS = 30 * _DAY
 _KEPT_VERSIONS = 20
-_KEPT_FILES = 200  # of one version: templates, and a file for each tree
+_KEPT_FILES = 200  # of one version: a file for each tree, and templates where they cannot be kept beside their text
 
 
 @cache
@@ -35,9 +35,11 @@ def fingerprint() -> str:
 def _files(folder: str) -> Iterator[str]:
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
+            if entry.name == "__pycache__":
+                continue
             if entry.is_dir():
                 yield from _files(entry.path)
-            elif not entry.name.endswith(".pyc"):
+            else:
                 yield entry.path
 
 

@@ -4,7 +4,9 @@ Values are data. A template holds text and loops; what to write is decided in co
 """
 
 import contextlib
+import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache, lru_cache
@@ -172,11 +174,29 @@ _FORMATS: dict[str, tuple[Callable[[object], str], dict[str, Callable[..., Any]]
 
 
 class _Kept(FileSystemBytecodeCache):
-    """Compiled templates; where they cannot be kept they are compiled again."""
+    """Compiled templates, each of one text and one mrc; where they cannot be kept they are compiled again."""
+
+    def get_source_checksum(self, source: str) -> str:
+        return super().get_source_checksum(f"{cached.fingerprint()}{source}")
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         with contextlib.suppress(OSError):
             super().dump_bytecode(bucket)
+
+
+def _kept() -> _Kept | None:
+    """Beside the templates, as Python keeps its own; in the user's cache folder where that cannot be.
+
+    Compiling them costs a run more than rendering one model.
+    """
+    folder = cached.folder()
+    if not sys.dont_write_bytecode:
+        beside = template_folder() / "__pycache__"
+        with contextlib.suppress(OSError):
+            beside.mkdir(exist_ok=True)
+        if os.access(beside, os.W_OK):
+            folder = beside
+    return _Kept(str(folder), "%s.pyc") if folder is not None else None
 
 
 _METHODS = frozenset(dir(dict))
@@ -194,7 +214,6 @@ class _Data(Environment):
 @cache
 def _environment(suffix: str) -> Environment:
     finalize, filters = _FORMATS[suffix]
-    kept = cached.folder()  # compiling the templates costs a run more than rendering one model
     environment = _Data(
         loader=FileSystemLoader(template_folder()),
         undefined=StrictUndefined,
@@ -202,7 +221,7 @@ def _environment(suffix: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        bytecode_cache=_Kept(str(kept)) if kept else None,
+        bytecode_cache=_kept(),
         autoescape=False,  # finalize quotes for the format at hand, none of which is HTML
     )
     environment.filters = filters
