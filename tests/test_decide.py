@@ -107,8 +107,9 @@ def test_after_the_promotion_every_gate_stops_it_and_people_are_told_which(
 def test_an_aborted_rollout_is_followed_whatever_else_is_the_case(world: State, blamed: bool) -> None:
     found = one(decide([failure("analysis", blamed=blamed)], world, NOW))
     assert found.action == "rollback"
-    healthy = not world.unhealthy and not world.failing and not world.worse
-    assert found.verdict == ("rejected" if blamed and healthy else "mayRetry")
+    recent = any(each.incidents for each in world.models.values())
+    excused = world.unhealthy or world.failing or world.worse or recent
+    assert found.verdict == ("rejected" if blamed and not excused else "mayRetry")
     assert found.frozen == bool(world.failing)
 
 
@@ -117,6 +118,17 @@ def test_the_second_rollback_within_a_day_holds_the_model_unless_a_person_cleare
     assert one(decide([failure()], state(model(incidents=(before,))), NOW)).held
     cleared = model(incidents=(before,), cleared=NOW - timedelta(hours=1))
     assert not one(decide([failure()], state(cleared), NOW)).held
+
+
+@pytest.mark.parametrize(("minutes", "verdict"), [(29, "mayRetry"), (30, "rejected")])
+def test_who_is_aborted_right_after_a_rollback_may_be_tried_again_and_counts_for_the_breaker(
+    minutes: int, verdict: str
+) -> None:
+    world = state(model(incidents=(rolled_back(timedelta(minutes=minutes)),)))
+    found = one(decide([failure("analysis")], world, NOW))
+    assert (found.action, found.verdict, found.held) == ("rollback", verdict, True)
+    (said,) = [each.saw for each in found.reasons if each.name == "cooldown"]
+    assert said == f"the last rollback was {minutes}m ago; the limit is 30m"
 
 
 def test_a_held_model_goes_to_the_newest_version_that_a_person_validated() -> None:
@@ -173,3 +185,19 @@ def test_no_decision_serves_a_rejected_or_failed_version_or_moves_a_model_twice(
             assert not {each.after.version, each.after.fallback} & own.rejected
         if each.action == "rollback" and each.failure.kind == "alert":
             assert all(gate.passed for gate in each.reasons)
+
+
+@given(st.lists(failures, max_size=8), st.lists(models, max_size=4), st.booleans())
+def test_an_abort_is_always_followed_and_blames_only_what_a_rollback_could_have_been_for(
+    found: list[Failure], there: list[ModelState], healthy: bool
+) -> None:
+    world = state(*there, unhealthy=() if healthy else ("nodes is 0",)) if there else state()
+    for each in decide(found, world, NOW):
+        own = world.models.get(each.failure.model)
+        if not each.failure.aborted or own is None or each.action == "nothing":
+            continue
+        if each.action == "page":
+            assert each.reasons[-1].name == "target", "nothing but a missing target stops it"
+        recent = any(NOW - past.spec.times.decided < timedelta(minutes=30) for past in own.incidents)
+        assert each.verdict != "rejected" or (healthy and not recent and not each.frozen and each.failure.blamed)
+        assert each.failure.kind != "abort" or each.verdict == "none"

@@ -118,22 +118,30 @@ def _known(failure: Failure, model: ModelState, now: datetime) -> Gate | None:
 def _follow(
     failure: Failure, model: ModelState, state: State, now: datetime, mass: Gate, reasons: list[Gate]
 ) -> Decision:
-    """The traffic is back on stable: git must say so, or the next edit starts the bad version again."""
-    healthy = _healthy(state)
+    """The traffic is back on stable: git must say so, or the next edit starts the bad version again.
+
+    What stops a rollback after the promotion stops the blame here: it may be something else that fails.
+    """
+    healthy, calm = _healthy(state), _cooldown(model, state, now)
     _, target, _, _ = _target(failure, model, state, now)
     both = _both(failure, model, state, target)
-    reasons += [healthy, mass, both]
+    reasons += [calm, healthy, mass, both]
     if failure.kind == "abort":
         verdict: Verdict = "none"
         reasons.append(Gate("verdict", True, "a person aborted: nothing is held against the version"))
-    elif failure.blamed and healthy.passed and mass.passed and both.passed:
+    elif failure.blamed and all(gate.passed for gate in (calm, healthy, mass, both)):
         verdict = "rejected"
         reasons.append(Gate("verdict", True, "the analysis found it worse, and the environment was healthy"))
     else:
         verdict = "mayRetry"
-        why = "the analysis could not tell" if not failure.blamed else "the environment may be to blame"
-        reasons.append(Gate("verdict", True, f"{why}: the version may be tried again"))
+        reasons.append(Gate("verdict", True, f"{_excuse(failure, calm)}: the version may be tried again"))
     return _moved(failure, model, state, now, mass, reasons, verdict)
+
+
+def _excuse(failure: Failure, calm: Gate) -> str:
+    if not failure.blamed:
+        return "the analysis could not tell"
+    return "the environment may be to blame" if calm.passed else "it may be what failed before, and not the version"
 
 
 def _gated(

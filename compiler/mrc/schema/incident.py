@@ -211,8 +211,8 @@ class IncidentSpec(Model):
     Example: rollback
     """
     verdict: Verdict
-    """What is held against the version: `rejected`, `mayRetry` when telemetry or the environment was to blame, or
-    nothing.
+    """What is held against the version: `rejected`, `mayRetry` when telemetry or the environment may be to blame or the
+    last rollback was recent, or nothing.
 
     Example: rejected
     """

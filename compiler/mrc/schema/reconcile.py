@@ -167,7 +167,8 @@ class Reconcile(Model):
     Example: [features.shop.svc.cluster.local]
     """
     cooldown: Duration = Field(default=Duration.parse("30m"), validate_default=False)
-    """After the promotion: how long after a rollback of a model no other one follows by itself.
+    """After the promotion: how long after a rollback of a model no other one follows by itself. During a rollout git
+    follows what was aborted, and the version is not rejected.
 
     Example: 30m
     """
