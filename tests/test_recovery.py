@@ -143,7 +143,7 @@ def test_a_target_that_nobody_can_judge_is_not_healthy(tmp_path: Path) -> None:
 def test_what_fails_hard_drops_its_sessions_and_what_is_merely_worse_drains(
     tmp_path: Path, guardrail: str, sessions: str | None
 ) -> None:
-    world = begin(tmp_path / "state", team(tmp_path, policy="sessions: {lifetime: 10m}"))
+    world = begin(tmp_path / "state", team(tmp_path, policy="sessions: {lifetime: 3m}"))
     failed = run()
     failed["status"]["metricResults"][0]["name"] = guardrail
     world.reconciler.step(seen([rollout()], [failed]))
