@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Literal
 
-from mrc import catalogue, expression, modelconfig, promql, runtime
+from mrc import catalogue, expression, modelconfig, promqlrules, runtime
 from mrc.catalogue import Scope
 from mrc.diagnostics import Diagnostic, error
 from mrc.guardrail import (
@@ -376,8 +376,8 @@ def _syntax(document: Document, name: str, guardrail: policy.Guardrail, found: l
         path = ("spec", "guardrails", name, key)
         if written is None:
             continue
-        if (problem := promql.problem(written)) is not None:
-            found.append(document.report(BAD_PROMQL, path, f"{key} does not parse: {problem}"))
+        if (problem := promqlrules.problem(written)) is not None:
+            found.append(document.report(BAD_PROMQL, path, f"Prometheus would refuse {key}: {problem}"))
             continue
         lost = [label for label in ("model", "version") if expression.loses(written, label)]
         if lost:

@@ -1,6 +1,6 @@
 """The repository's own metrics: what mrc.yaml declares, judged and made into metrics as the catalogue has them."""
 
-from mrc import expression, promql
+from mrc import expression, promqlrules
 from mrc.catalogue import METRICS, Metric, closest, measured_by, own
 from mrc.diagnostics import Diagnostic, error
 from mrc.load import Objects
@@ -92,8 +92,8 @@ def _problem(document: Document, path: Path, name: str, text: str) -> Diagnostic
         filled = expression.fill(text, _VALUES, _WINDOW)
     except ValueError as problem:
         return document.report(BAD_PLACEHOLDER, path, f"{name}: {problem}")
-    if (reason := promql.problem(filled)) is not None:
-        return document.report(BAD_PROMQL, path, f"{path[-1]} does not parse: {reason}")
+    if (reason := promqlrules.problem(filled)) is not None:
+        return document.report(BAD_PROMQL, path, f"Prometheus would refuse {path[-1]}: {reason}")
     missing = [f"${each}" for each in ("model", "window") if each not in expression.names(text)]
     if missing:
         stand = "stands" if len(missing) == 1 else "stand"
