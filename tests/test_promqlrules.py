@@ -125,3 +125,16 @@ def test_what_re2_takes_is_taken(pattern: str) -> None:
 def test_comments_and_texts_are_no_lengths() -> None:
     assert problem('sum by (version) (rate(a{b="[5]", c=`offset 5`}[5m])) # offset 5 [5]') is None
     assert problem("a:5m:rate5m / x5m offset -1h") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 2000 + "up" + ")" * 2000, "-" * 4000 + "up", "abs(" * 900 + "up" + ")" * 900, " or ".join(["up"] * 600),
+        "sum(" * 900 + "up" + ")" * 900, "up[5m:" * 500, "{" * 4000, 'a{b=~"' + "(" * 1500 + ")" * 1500 + '"}',
+        'a{b=~"' + "(" * 9 + "a" + "{30})" * 9 + '"}',
+    ],
+)  # fmt: skip
+def test_what_nests_without_end_is_refused_and_does_no_harm(text: str) -> None:
+    assert problem(text) is not None
+    assert problem(" + ".join(["up"] * 100)) is None

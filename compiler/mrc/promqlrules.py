@@ -19,6 +19,7 @@ _LENGTH = re.compile(r"(?:[0-9]+(?:ms|[smhdwy]))+")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _REPEATS = re.compile(r"[*+?]|\{([0-9]+)(?:,([0-9]*))?\}")
 _MOST_REPEATS = 1000
+_DEEPEST = 150  # what walks a syntax tree here calls itself
 _ESCAPES = frozenset("aftnrvxQEAbBzdDsSwWpP0")
 _BY_FLAG = ("limitk", "limit_ratio")
 _GROUP = re.compile(r"\?(?:P<[A-Za-z0-9_]+>|[imsU-]*[:)])")
@@ -49,11 +50,14 @@ def _lengths(expression: str) -> Iterator[str]:
         before = token["word"] or ""
 
 
-def _inside(node: Any) -> Iterator[str]:
+def _inside(node: Any, depth: int = 0) -> Iterator[str]:
     """What is wrong in a node of the syntax tree, and in all below it."""
+    if depth > _DEEPEST:
+        yield f"more than {_DEEPEST} levels within each other"
+        return
     kind = type(node).__name__
     if kind == "MatrixSelector":
-        yield from _inside(node.vector_selector)
+        yield from _inside(node.vector_selector, depth + 1)
     elif kind == "VectorSelector":
         if node.matchers.or_matchers:
             yield "labels cannot be compared with or: write two selectors"
@@ -70,11 +74,11 @@ def _inside(node: Any) -> Iterator[str]:
                 yield f"{node.func.name} takes series, and this is a number"
         yield from _call(node)
         for argument in node.args:
-            yield from _inside(argument)
+            yield from _inside(argument, depth + 1)
     for name in ("expr", "lhs", "rhs", "param"):
         inner = getattr(node, name, None)
         if inner is not None:
-            yield from _inside(inner)
+            yield from _inside(inner, depth + 1)
 
 
 def _is_number(node: Any) -> bool:

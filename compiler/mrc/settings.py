@@ -18,6 +18,7 @@ Direction = Literal["looser", "stricter", "other"]
 _ACTIONS = ("ticket", "page", "rollback")  # from the loosest to the strictest
 # Told in words of their own.
 _APART = ("serve", "shadow", "canary", "blueGreen", "bake", "warm")
+_MODES = ("observe", "pullRequest", "commit")  # from the one that does nothing by itself
 _MISSING = ("ignore", "pause", "rollback")
 
 
@@ -65,7 +66,7 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _demanded(path: str, before: str | None, after: str | None) -> Direction:
-    """Limits alone have a direction: what the owners demand less of is looser."""
+    """Limits have a direction, and what holds a promotion up, takes it back or guards what is told of it."""
     match path:
         case "limits.approval" | "limits.validated":
             return "stricter" if after == "true" else "looser"
@@ -80,6 +81,13 @@ def _demanded(path: str, before: str | None, after: str | None) -> Direction:
         case "limits.guardrails":
             old, new = set(json.loads(before or "[]")), set(json.loads(after or "[]"))
             return "looser" if old - new else "stricter"
+        case "freezes":
+            gone = [each for each in json.loads(before or "[]") if each not in json.loads(after or "[]")]
+            return "looser" if gone else "stricter"
+        case "reconcile.mode":
+            return _less(_MODES.index(after or _MODES[0]), _MODES.index(before or _MODES[0]))
+        case "reconcile.plainHosts":
+            return "looser" if set(json.loads(after or "[]")) - set(json.loads(before or "[]")) else "stricter"
         case _:
             return "other"
 
