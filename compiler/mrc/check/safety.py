@@ -52,7 +52,13 @@ UNWATCHED = warning(
     "here alone.",
     hint="write a guardrail with environments: [...] on what is measured here",
 )  # fmt: skip
-RULES = (NO_HARD, NO_CRASHES, NO_FALLBACK, SHRINKING, NOT_WARM, TOO_FINE, COLD_BAKE, UNWATCHED)
+BLIND = warning(
+    "MRC309", "hard failures that nobody sees without telemetry",
+    reason="Every guardrail for them takes missing data for fine: when a scrape breaks, or the version exports "
+    "nothing, it is promoted unseen, and nobody is paged.",
+    hint="write onMissing: pause, or leave it out, in one of them",
+)  # fmt: skip
+RULES = (NO_HARD, NO_CRASHES, NO_FALLBACK, SHRINKING, NOT_WARM, TOO_FINE, COLD_BAKE, UNWATCHED, BLIND)
 
 
 def check(release: Release) -> list[Diagnostic]:
@@ -62,7 +68,15 @@ def check(release: Release) -> list[Diagnostic]:
     guardrails: Path = ("spec", "guardrails")
     # One finding for all environments where they have the same guardrails.
     here = f" in {release.environment_name}" if release.unwatched else ""
-    if not any(g.tier == "immediate" and g.action == "rollback" for g in release.guardrails):
+    hard = [each for each in release.guardrails if each.tier == "immediate" and each.action == "rollback"]
+    judging = [each for each in hard if not each.of_pods] or hard
+    if judging and all(each.on_missing == "ignore" for each in judging):
+        place = (*guardrails, judging[0].name, "onMissing")
+        names = ", ".join(each.name for each in judging)
+        found.append(
+            document.report(BLIND, place, f"{names}: all that watches for hard failures ignores missing data{here}")
+        )
+    if not hard:
         message = f"no guardrail of the tier immediate rolls back{here}"
         found.append(document.report(NO_HARD, guardrails, message))
     if not any(g.metric is not None and g.metric.crash for g in release.guardrails):
