@@ -155,7 +155,7 @@ def _guardrail(guardrail: Guardrail, a_month: float | None) -> dict[str, Any]:
         "tier": f"{guardrail.tier} ({TIERS[guardrail.tier].purpose})",
         "action": _ACTIONS[guardrail.action],
         "min_samples": guardrail.min_samples,
-        "errs": "unknown" if a_month is None else f"{a_month:.2g} a month" if a_month >= 0.01 else "never",
+        "errs": "unknown" if a_month is None else f"{a_month:.2g} a month" if a_month >= 0.01 else "hardly ever",
     }
 
 
