@@ -5,10 +5,11 @@ Source: https://github.com/triton-inference-server/common/blob/main/protobuf/mod
 """
 
 import importlib.util
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -76,9 +77,16 @@ def config(version: ModelVersion, name: str) -> Config:
 
 def parsed(config: dict[str, Any]) -> Any:
     """The ModelConfig message that the team wrote; ConfigError with all that is no part of it, or not the team's."""
+    message = _proto().ModelConfig()
+    message.CopyFrom(_parsed(json.dumps(config)))
+    return message
+
+
+@lru_cache(maxsize=64)  # the versions of a model seldom differ in it
+def _parsed(written: str) -> Any:
     from google.protobuf import json_format
 
-    message = _proto().ModelConfig()
+    config, message = json.loads(written), _proto().ModelConfig()
     wrong = [
         Misfit((key,), f"{key} is mrc's: it follows from the model's name and version", at_key=True)
         for key in (*OWNED, "version_policy")

@@ -67,7 +67,7 @@ class WorkTree:
         parts = name.split("/")
         for depth in range(1, len(parts)):  # what is below a link is not ours, however it is named
             above = "/".join(parts[:depth])
-            if above in self.refused or (self.root / above).is_symlink():
+            if above in self.refused or _is_link(self._root + above):
                 self.refused[above] = "a symbolic link"
                 return
         try:
@@ -103,6 +103,13 @@ class WorkTree:
         return data
 
 
+def _is_link(path: str) -> bool:
+    try:
+        return stat.S_ISLNK(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
 def _contents(path: str) -> bytes:
     """The bytes of a regular file, hardly more than LARGEST of them. Raises OSError, UnreadableError.
 
@@ -113,9 +120,9 @@ def _contents(path: str) -> bytes:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
             raise UnreadableError("it is not a regular file")
-        data = b""
-        while len(data) <= LARGEST and (more := os.read(handle, min(status.st_size, LARGEST) + 1)):
-            data += more
+        data = os.read(handle, min(status.st_size, LARGEST) + 1)
+        while len(data) != status.st_size and len(data) <= LARGEST and (more := os.read(handle, LARGEST)):
+            data += more  # it has changed since its size was asked for, or comes in parts
         return data
     finally:
         os.close(handle)
