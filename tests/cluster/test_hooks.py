@@ -23,10 +23,7 @@ def test_hooks_are_told_once_every_request_goes_to_the_version_before(tell: Call
             fail_in_the_first_stage(story, 2)
             went_back(story, ledger, to=1)
     (incident,) = ledger.incidents()
-    assert [(each["hook"], each["accepted"]) for each in incident["told"]] == [
-        ("flushCache", True),
-        ("reprocess", True),
-    ]
+    assert sorted(each["hook"] for each in incident["told"] if each["accepted"]) == ["flushCache", "reprocess"]
     assert len(endpoint.requests) == 3, "the first one was tried again, and nothing is told twice"
     assert len({request.headers["Idempotency-Key"] for request in endpoint.requests}) == 1
     for request in endpoint.requests:

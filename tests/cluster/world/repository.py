@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import subprocess
 import sys
@@ -144,8 +145,17 @@ class Repository:
         self.mrc("render")
         git("add", "-A", cwd=self.tree)
         git("commit", "-q", "-m", message, cwd=self.tree)
-        git("push", "-q", "origin", "main", cwd=self.tree)
+        self._push()
         return git("rev-parse", "HEAD", cwd=self.tree)
+
+    def _push(self) -> None:
+        """Push; mrc may have pushed since the pull, as somebody else might in a team."""
+        for _ in range(3):
+            with contextlib.suppress(GitError):
+                git("push", "-q", "origin", "main", cwd=self.tree)
+                return
+            git("pull", "-q", "--rebase", "origin", "main", cwd=self.tree)
+        git("push", "-q", "origin", "main", cwd=self.tree)
 
     def pull(self) -> None:
         """Take what others pushed."""
