@@ -65,7 +65,7 @@ def _head(plan: Plan) -> str:
         lines += [*_more(len(looser) - _ROWS, "> - "), ""]
     if plan.releases:
         lines += [
-            "| model | environment | | promoted after | worst case | going back |",
+            "| model | environment | | promoted after at least | worst case | going back |",
             "| --- | --- | --- | --- | --- | --- |",
         ]
         lines += [_row(release) for release in plan.releases[:_ROWS]]

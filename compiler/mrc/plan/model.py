@@ -85,7 +85,7 @@ class StagePlan(Part):
     percent: float
     """What the new version gets of the traffic; copies of it in a shadow."""
     starts: int
-    """Seconds after the start of the rollout, without the time that approvals take."""
+    """Seconds after the start of the rollout, without the time that approvals and starting pods take."""
     approvals: int
     """How many approvals come before it."""
     seconds: int | None

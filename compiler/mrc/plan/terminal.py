@@ -100,7 +100,7 @@ class _Writer:
         ]
         head = ("from", "what", "for", "the new version answers", "in all so far", "at worst if bad")
         yield from (f"    {line}" for line in _table([head, *rows]))
-        yield f"    promoted after {words.promoted_after(release)}"
+        yield f"    promoted {words.promoted_after(release)} later or more: pods must start, too"
 
     def _guardrails(self, release: ReleasePlan) -> Iterator[str]:
         if not release.guardrails or not release.guardrails[0].phases:

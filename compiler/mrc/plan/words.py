@@ -204,7 +204,7 @@ def worst(release: ReleasePlan) -> str:
 
 
 def course(release: ReleasePlan) -> str:
-    """The whole rollout in a line: `5% for 30m, approval by leads, 50% for 30m, bake 2h; promoted after 3h`."""
+    """The whole rollout in a line: `5% for 30m, approval by leads, 50% for 30m, bake 2h; promoted 3h later or more`."""
     said = []
     for planned in release.stages:
         match planned.kind:
@@ -216,7 +216,7 @@ def course(release: ReleasePlan) -> str:
                 continue
             case _:
                 said.append(f"{planned.kind} for {lasts(planned)}")
-    return f"{', '.join(said)}; promoted after {promoted_after(release)}"
+    return f"{', '.join(said)}; promoted {promoted_after(release)} later or more"
 
 
 def watch(planned: Watch) -> str:
