@@ -181,6 +181,15 @@ def test_names_are_never_read_by_a_shell(pull_request: Path, api: Api, name: str
     assert not list(pull_request.rglob("pwned"))
 
 
+def test_what_a_pull_request_is_compared_with_is_not_its_own_to_say() -> None:
+    """Its mrc.yaml could name its own branch: no version would count as edited, no limit as lifted."""
+    workflow = (TOP / "templates/init/.github/workflows/mrc.yaml").read_text()
+    template = (TOP / "ci/gitlab/mrc.gitlab-ci.yml").read_text()
+    called = re.findall(r"(?:- |run: )(mrc (?:check|plan) .*)", workflow + template)
+    assert len(called) == 5
+    assert [command for command in called if not re.search(r"--base \"\$\w+\"", command)] == []
+
+
 def test_no_module_of_the_pull_request_is_run() -> None:
     """`python3 -m NAME` takes NAME.py of the folder that it is called in: what a stranger has written."""
     steps = (TOP / "ci/github/run").read_text()
