@@ -1,5 +1,6 @@
 """A fleet of any size: copies of one model of the example fleet, each with a name and digests of its own."""
 
+import functools
 import hashlib
 import re
 import shutil
@@ -16,14 +17,19 @@ def name_of(number: int) -> str:
     return f"m{number:05d}"
 
 
+@functools.cache
+def _documents() -> dict[str, str]:
+    files = sorted((TOP / "policies" / MODEL).rglob("*.yaml"))
+    return {str(file.relative_to(TOP)): file.read_text() for file in files}
+
+
 def model_files(number: int) -> dict[str, str]:
     """The documents of model `number`, by path."""
     name = name_of(number)
     found: dict[str, str] = {}
-    for file in sorted((TOP / "policies" / MODEL).rglob("*.yaml")):
-        text = file.read_text().replace(MODEL, name)
-        path = str(file.relative_to(TOP)).replace(MODEL, name)
-        found[path] = _DIGEST.sub(lambda match: _digest(name, match[0]), text)
+    for path, text in _documents().items():
+        text = text.replace(MODEL, name)
+        found[path.replace(MODEL, name)] = _DIGEST.sub(lambda match: _digest(name, match[0]), text)
     return found
 
 

@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -94,39 +95,87 @@ def shown(what: str, seconds: float, used: float, more: str = "") -> None:
     print(f"  {what:44} {seconds:8.2f} s  {used:8.2f} s of the processor  {more}", flush=True)
 
 
-def latency(remote: Path, folder: Path, failures: int) -> None:
-    """Failures one after another, each alone: many within an hour would be a failing environment."""
+def started(remote: Path, folder: Path) -> World:
+    """A reconciler that has cloned the repository."""
     world = World(remote, folder)
     begin, used = time.perf_counter(), processor()
     world.reconciler.start()
     shown("start", time.perf_counter() - begin, processor() - used)
+    return world
+
+
+def latency(world: World, first: int, failures: int, what: str, *, others: bool = False) -> None:
+    """Failures one after another, each alone: many within an hour would be a failing environment.
+
+    With `others`, somebody else has pushed just before each of them.
+    """
     took, cost = [], []
     before = world.pushes()
-    for number in range(failures):
+    for number in range(first, first + failures):
         name = fleet.name_of(number)
         world.now += timedelta(hours=1)
+        if others:
+            somebody_pushes(world.remote, number)
         found = Seen([failure(number, "alert", world.now - timedelta(seconds=30))])
         begin, used = time.perf_counter(), processor()
         world.reconciler.step(found)
         took.append(time.perf_counter() - begin)
         cost.append(processor() - used)
         world.reconciler.step(Seen([], {name: Running(name, 11, "stable")}))
-    assert world.pushes() == before + 2 * failures
-    for what, at in (("p50", 0.5), ("p99", 0.99)):
-        shown(f"failure seen to commit pushed, {what}", *(sorted(each)[int(at * len(each))] for each in (took, cost)))
+    assert world.pushes() == before + (3 if others else 2) * failures
+    for part, at in (("p50", 0.5), ("p99", 0.99)):
+        shown(f"{what}, {part}", *(sorted(each)[int(at * len(each))] for each in (took, cost)))
 
 
-def at_once(remote: Path, folder: Path, kind: str, first: int, many: int) -> None:
-    """Failures that are seen in one pass."""
-    world = World(remote, folder)
-    world.reconciler.start()
-    before = world.pushes()
-    found = Seen([failure(first + number, kind, world.now - timedelta(seconds=30)) for number in range(many)])
+def somebody_pushes(remote: Path, number: int) -> None:
+    """A commit that changes one file."""
+    importer = ["git", "fast-import", "--quiet", "--force"]
+    who = b"committer A Person <person@example.com> 1763600000 +0000"
+    said = b"commit refs/heads/main\n%s\ndata 6\nChangefrom refs/heads/main^0\nM 100644 inline README.md\n" % who
+    text = b"%d\n" % number
+    subprocess.run(importer, cwd=remote, input=said + b"data %d\n%s\n" % (len(text), text), check=True)
+
+
+def alerts_at_once(world: World, first: int, many: int) -> None:
+    """Failures after the promotion that are seen in one pass, and one more an hour later."""
+    before, pages = world.pushes(), world.monitored.pages
+    found = [failure(first + number, "alert", world.now - timedelta(seconds=30)) for number in range(many)]
     begin, used = time.perf_counter(), processor()
-    world.reconciler.step(found)
+    world.reconciler.step(Seen(found))
     took = time.perf_counter() - begin
-    said = f"{world.pushes() - before} pushes, {world.monitored.pages} pages"
-    shown(f"{many} at once: {kind}", took, processor() - used, said)
+    said = f"{world.pushes() - before} pushes, {world.monitored.pages - pages} pages"
+    shown(f"{many} alerts at once", took, processor() - used, said)
+    for what in ("the first alert after that", "the next one"):
+        world.now += timedelta(hours=1)
+        first -= 1
+        begin, used = time.perf_counter(), processor()
+        world.reconciler.step(Seen([failure(first, "alert", world.now - timedelta(seconds=30))]))
+        shown(what, time.perf_counter() - begin, processor() - used)
+
+
+def aborted_at_once(world: World, first: int, many: int) -> None:
+    """Rollouts that are aborted at the same time: git follows each, a hundred in a commit, and everything is held."""
+    before, world.now = world.pushes(), world.now + timedelta(days=1)
+    found = [failure(first + number, "analysis", world.now - timedelta(seconds=30)) for number in range(many)]
+    waiting = {one.model: one for one in found}
+    begin, used, passes, soonest = time.perf_counter(), processor(), 0, 0.0
+    while waiting:
+        world.now += timedelta(seconds=2)
+        world.reconciler.step(Seen(list(waiting.values())))
+        passes += 1
+        soonest = soonest or time.perf_counter() - begin
+        for name in recorded(world.remote):
+            waiting.pop(name, None)
+        assert passes <= many
+    took = time.perf_counter() - begin
+    said = f"{world.pushes() - before} pushes, the first after {soonest:.1f} s"
+    shown(f"{many} aborted rollouts at once", took, processor() - used, said)
+
+
+def recorded(remote: Path) -> list[str]:
+    """The models with an incident."""
+    command = ["git", "ls-tree", "-d", "--name-only", f"main:incidents/{crowd.ENVIRONMENT}"]
+    return subprocess.run(command, cwd=remote, capture_output=True, text=True, check=True).stdout.split()
 
 
 def hours(remote: Path, folder: Path, length: int, models: int) -> None:
@@ -273,8 +322,13 @@ def main() -> None:
         watch(small, folder / "watch", options.models, 20)
         begin = time.perf_counter()
         print(f"  {crowd.make(remote, options.models)} files, made in {time.perf_counter() - begin:.0f} s", flush=True)
-        latency(remote, folder / "one", options.failures)
-        at_once(remote, folder / "alerts", "alert", options.failures, options.at_once)
+        number = options.failures
+        world = started(remote, folder / "state")
+        latency(world, 0, number, "failure seen to commit pushed")
+        latency(world, number, max(1, number // 4), "the same, just after somebody's push", others=True)
+        shutil.copytree(remote, folder / "copy.git")
+        aborted_at_once(world, 2 * number, options.at_once)
+        alerts_at_once(started(folder / "copy.git", folder / "other"), 2 * number, options.at_once)
         hours(small, folder / "hours", options.hours, 100)
 
 

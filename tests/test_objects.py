@@ -74,3 +74,17 @@ def test_what_was_pushed_is_known_here_and_is_whole(tmp_path: Path) -> None:
     git("fsck", "--strict", "--connectivity-only", "main", cwd=bare)
     git("fsck", "--strict", cwd=tmp_path / "state")
     assert git("ls-tree", "-r", "--name-only", "main", cwd=bare).splitlines() == ["a/b", "d/e"]
+
+
+def test_one_file_of_many_folders_is_read_and_a_folder_is_named_by_what_is_in_it(tmp_path: Path) -> None:
+    files = {f"rendered/{number}/rollout.yaml": b"%d" % number for number in range(600)}
+    del files["rendered/7/rollout.yaml"]
+    files |= {"rendered/7/other.yaml": b"7", "copy/9/rollout.yaml": b"9"}
+    bare = remote(tmp_path, files)
+    tree = GitTree(Objects(Git(bare)), "main")
+    folders = tree.folders("rendered")
+    assert folders.keys() == {str(number) for number in range(600)}
+    found = dict(zip(folders, tree.across(list(folders.values()), "rollout.yaml"), strict=True))
+    assert found == {name: None if name == "7" else name.encode() for name in folders}
+    assert tree.id("copy/9") == folders["9"] == git("rev-parse", "main:copy/9", cwd=bare)
+    assert tree.id("rendered/9/nothing") is None

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import cast
 
 from mrc import __version__
@@ -244,16 +245,12 @@ def _parsed(
         return None
     if path in objects.parsed and objects.parsed[path][0].text.encode() == data:
         return objects.parsed[path]
-    document = read(path, data)
-    if isinstance(document, Diagnostic):
-        found.append(document)
+    understood = _understood(path, data, kind)
+    if isinstance(understood, list):
+        found += understood
         objects.broken.add(path)
         return None
-    parsed = parse(document, kind)
-    if isinstance(parsed, list):
-        found += parsed
-        objects.broken.add(path)
-        return None
+    document, parsed = understood
     metadata = document.data.get("metadata", {})
     for key, expected in (("name", name), ("version", number)):
         if expected is not None and metadata.get(key) != str(expected):
@@ -263,3 +260,13 @@ def _parsed(
             return None
     objects.parsed[path] = document, parsed
     return document, parsed
+
+
+@lru_cache(maxsize=128)
+def _understood(path: str, data: bytes, kind: str) -> tuple[Document, Envelope] | list[Diagnostic]:
+    """The document and its object, or what is wrong. A reconciler asks for the same few again and again."""
+    document = read(path, data)
+    if isinstance(document, Diagnostic):
+        return [document]
+    parsed = parse(document, kind)
+    return parsed if isinstance(parsed, list) else (document, parsed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -70,6 +70,18 @@ class CommitTree(MemoryTree):
         super().__init__(files)
         self.commit = id_
 
+    def id(self, path: str) -> str | None:
+        found = [(name, self.read(name)) for name in self.files(path)]
+        return hashlib.sha1(repr(found).encode()).hexdigest() if found else None
+
+    def folders(self, under: str) -> dict[str, str]:
+        names = {path.removeprefix(f"{under}/").split("/")[0] for path in self.files(under) if path.count("/") > 2}
+        return {name: self.id(f"{under}/{name}") or "" for name in sorted(names)}
+
+    def across(self, folders: list[str], file: str) -> Iterator[bytes | None]:
+        known = {own: name for name, own in self.folders("rendered/production").items()}
+        return (self.read(f"rendered/production/{known[own]}/{file}") for own in folders)
+
 
 class MemoryLedger:
     """The ledger of one reconciler. `at` is told of each call, and may raise or answer in its place."""
@@ -81,6 +93,9 @@ class MemoryLedger:
     def fetch(self, beside: str = "") -> str:
         self.at("fetch")
         return self.remote.tip
+
+    def tidy(self) -> None:
+        """Nothing gathers."""
 
     def tree(self, commit: str) -> CommitTree:
         return CommitTree(commit, self.remote.commits[commit].files)

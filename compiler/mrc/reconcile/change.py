@@ -8,6 +8,7 @@ from mrc.check import Base, check
 from mrc.compile import analyse
 from mrc.diagnostics import Diagnostic, Severity
 from mrc.link import Fleet, LinkedModel, Release
+from mrc.load import load
 from mrc.promote import PromotionError, serve_line
 from mrc.read import read
 from mrc.reconcile.decide import Decision, settled
@@ -109,7 +110,8 @@ def _hold(environment: str, decision: Decision, now: datetime) -> Hold:
 def _freeze(tree: Tree, environment: str, decision: Decision, now: datetime, change: Change) -> None:
     """The hold on the whole environment; where there is one already, it stays."""
     path = f"holds/{environment}/_all.yaml"
-    if _held(tree, path):
+    there = load(tree, [])[0].holds.get((environment, None))
+    if there is not None and there[1].spec.cleared is None:
         return
     mass = next(gate.saw for gate in decision.reasons if gate.name == "mass")
     models = served(Overlay(tree, change.edits), environment)
@@ -122,14 +124,6 @@ def whole(environment: str, models: dict[str, Serve], by: str, reason: str, now:
     return Hold(
         apiVersion="mrc.dev/v1alpha1", kind="Hold", metadata=HoldMetadata(environment=environment), spec=spec
     )  # fmt: skip
-
-
-def _held(tree: Tree, path: str) -> bool:
-    data = _bytes(tree, path)
-    document = read(path, data) if data is not None else None
-    if document is None or isinstance(document, Diagnostic):
-        return False
-    return "cleared" not in (document.data.get("spec") or {})
 
 
 def _rejected(tree: Tree, fleet: Fleet, environment: str, decision: Decision, now: datetime) -> Edits:

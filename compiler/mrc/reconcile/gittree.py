@@ -1,7 +1,7 @@
 """A commit of a bare repository as a tree: a folder is read when it is asked for, a file when it is read."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from mrc.reconcile.git import GitError
 from mrc.reconcile.objects import Objects
@@ -9,6 +9,8 @@ from mrc.tree import LARGEST, UnreadableError
 
 FILE, FOLDER = b"100644", b"40000"
 _ENTRY = re.compile(rb"(\d+) ([^\0]+)\0(.{20})", re.DOTALL)
+_NONE = "0" * 40
+_SOME = 500
 _REFUSED = {b"120000": "a symbolic link", b"160000": "a submodule"}
 
 Entries = dict[bytes, tuple[bytes, bytes]]
@@ -46,7 +48,7 @@ class GitTree:
             self.refused[path] = _REFUSED[found[0]]
         return found
 
-    def _read(self, ids: list[str]) -> list[Entries]:
+    def _read(self, ids: Sequence[str]) -> list[Entries]:
         found = []
         for own, one in zip(ids, self._objects.each(ids), strict=True):
             if one is None or one.kind != "tree" or one.data is None:
@@ -83,13 +85,27 @@ class GitTree:
                         found.append(path)
         return found
 
+    def id(self, path: str) -> str | None:
+        """What names a file or a folder: while it is the same, so is everything in it."""
+        entry = self._entry(path)
+        return entry[1].hex() if entry is not None else None
+
     def folders(self, under: str) -> dict[str, str]:
-        """The folders directly in a folder, and their ids: while one is the same, all of its files are."""
+        """The folders directly in a folder, and their ids."""
         return {
             name.decode(errors="surrogateescape"): own.hex()
             for name, (mode, own) in self.entries(under).items()
             if mode == FOLDER
         }
+
+    def across(self, folders: Sequence[str], file: str) -> Iterator[bytes | None]:
+        """One file of many folders, named by their ids; None where there is none. Nothing of it is kept."""
+        for begin in range(0, len(folders), _SOME):
+            blobs = []
+            for entries in self._read(folders[begin : begin + _SOME]):
+                mode, own = entries.get(file.encode(), (FOLDER, b""))
+                blobs.append(own.hex() if mode.startswith(b"100") else _NONE)
+            yield from (found.data if found is not None else None for found in self._objects.each(blobs, LARGEST))
 
     def read(self, path: str) -> bytes:
         if path not in self._blobs:

@@ -55,7 +55,8 @@ class Ledger:
         # A depth makes git walk the whole tree again; after the first time, what is new is little.
         depth = [] if self._begun else ["--depth=1"]
         self.git.run(
-            "fetch", "--progress", "--no-tags", *depth, "--no-write-fetch-head", "--no-recurse-submodules", "--force",
+            "fetch", "--progress", "--no-tags", "--no-auto-maintenance", *depth,
+            "--no-write-fetch-head", "--no-recurse-submodules", "--force",
             *(["--prune"] if beside else []), "--", self.url, f"refs/heads/{self.branch}:{self._own}",
             *([f"refs/heads/{beside}/*:refs/remotes/origin/{beside}/*"] if beside else []), seconds=self._seconds,
         )  # fmt: skip
@@ -64,6 +65,10 @@ class Ledger:
         if found is None:
             raise GitError(None, f"the tip of {self.branch} cannot be read")
         return found.id
+
+    def tidy(self) -> None:
+        """Pack what has gathered. In a large repository that takes seconds: for when nothing is the case."""
+        self.git.told("gc", "--auto", "--quiet", seconds=self._seconds)
 
     def branches(self, beside: str) -> dict[str, str]:
         """The branches below a folder and their commits, as they were fetched."""

@@ -6,38 +6,48 @@ from mrc import labels
 from mrc.compile import analyse
 from mrc.load import Objects
 from mrc.reconcile.change import Edits
+from mrc.reconcile.gittree import GitTree
 from mrc.render import render
-from mrc.tree import Tree, UnreadableError
+from mrc.tree import Tree
 
 _VERSION = re.compile(rf'^ +{re.escape(labels.VERSION)}: "(\d+)"$', re.MULTILINE)
 
 
-def slipped(tree: Tree, objects: Objects, environment: str) -> dict[str, tuple[int, int]]:
-    """The held models that are rendered with another version: what is pinned, and what is rendered."""
-    places = objects.holds.items()
-    holds = {name: hold for (where, name), (_, hold) in places if where == environment and hold.spec.cleared is None}
-    whole = holds.pop(None, None)
-    pinned = dict(whole.spec.models) if whole is not None else {}
-    # A model's own hold goes before the environment's.
-    pinned |= {
-        name: hold.spec.serve for name, hold in holds.items() if name is not None and hold.spec.serve is not None
-    }
-    found = {}
-    if pinned:
-        tree.files(f"rendered/{environment}")  # in one go
-    for name, serve in sorted(pinned.items()):
-        rendered = _rendered(tree, f"rendered/{environment}/{name}/rollout.yaml")
-        if rendered is not None and rendered != serve.version:
-            found[name] = int(serve.version), rendered
-    return found
+class Pins:
+    """What is held in one environment against what is rendered. What it keeps saves reading all of it again."""
 
+    def __init__(self, environment: str) -> None:
+        self._environment = environment
+        self._right: dict[str, tuple[str, int]] = {}
+        """The rendered folders that were looked at and are as they are held, and at which version."""
 
-def _rendered(tree: Tree, path: str) -> int | None:
-    try:
-        found = _VERSION.search(tree.read(path).decode(errors="replace"))
-    except UnreadableError:
-        return None
-    return int(found[1]) if found else None
+    def slipped(self, tree: GitTree, objects: Objects) -> dict[str, tuple[int, int]]:
+        """The held models that are rendered with another version: what is pinned, and what is rendered."""
+        pinned = self._pinned(objects)
+        folders = tree.folders(f"rendered/{self._environment}") if pinned else {}
+        wanted = {name: (folders[name], version) for name, version in sorted(pinned.items()) if name in folders}
+        self._right = {name: seen for name, seen in self._right.items() if wanted.get(name) == seen}
+        look = [name for name in wanted if name not in self._right]
+        found = {}
+        rollouts = tree.across([wanted[name][0] for name in look], "rollout.yaml")
+        for name, data in zip(look, rollouts, strict=True):
+            match = _VERSION.search(data.decode(errors="replace")) if data is not None else None
+            if match is not None and int(match[1]) != wanted[name][1]:
+                found[name] = wanted[name][1], int(match[1])
+            else:
+                self._right[name] = wanted[name]
+        return found
+
+    def _pinned(self, objects: Objects) -> dict[str, int]:
+        """The version of each model that is held; its own hold goes before the environment's."""
+        here = {name: hold for (where, name), (_, hold) in objects.holds.items() if where == self._environment}
+        holds = {name: hold for name, hold in here.items() if hold.spec.cleared is None}
+        whole = holds.pop(None, None)
+        found = {name: int(serve.version) for name, serve in whole.spec.models.items()} if whole is not None else {}
+        for name, hold in holds.items():
+            if name is not None and hold.spec.serve is not None:
+                found[name] = int(hold.spec.serve.version)
+        return found
 
 
 def pinned_again(tree: Tree, environment: str, model: str) -> Edits:

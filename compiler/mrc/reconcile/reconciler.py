@@ -19,12 +19,12 @@ from mrc.reconcile.ledger import Ledger
 from mrc.reconcile.message import message
 from mrc.reconcile.monitoring import PAGED_FOR, MonitoringError
 from mrc.reconcile.pages import Pages
-from mrc.reconcile.pins import pinned_again, said, slipped
+from mrc.reconcile.pins import Pins, pinned_again, said
 from mrc.reconcile.proposals import Proposals, Step
 from mrc.reconcile.records import emit
 from mrc.reconcile.recovery import Progress, affected, progress, resumed
 from mrc.reconcile.state import ModelState, State
-from mrc.reconcile.survey import Survey, begun, count, incident, incident_path, survey
+from mrc.reconcile.survey import Survey, Surveys, count, incident, incident_path
 from mrc.reconcile.telemetry import Telemetry
 from mrc.reconcile.verify import manifest, problem
 from mrc.schema import Environment, Incident
@@ -81,6 +81,9 @@ class Reconciler:
         self.telemetry, self.clock, self.pushed, self.hook = telemetry, clock, pushed, hook
         self._proposing = proposing
         self._proposals: Proposals | None = None  # in the mode pullRequest alone
+        self._surveys, self._pins = Surveys(environment), Pins(environment)
+        self._records: dict[str, tuple[str, list[str]]] = {}  # by model: the id of the folder, the paths of incidents
+        self._decided: dict[str, tuple[str, datetime | None]] = {}
         self._open: dict[str, Progress] = {}
         self._ended: set[str] = set()
         self._detected: dict[str, datetime] = {}
@@ -99,6 +102,7 @@ class Reconciler:
         environment = self._environment(tree)
         if self._mode(environment.spec.reconcile) == "pullRequest":
             self._tree = None  # once more, with the branches
+            self._records.clear()
             self._open.clear()
             self._fetch()
         return environment
@@ -142,32 +146,41 @@ class Reconciler:
 
     def _take_up(self, tree: GitTree) -> None:
         """Every incident of the tree that has no outcome yet, and every page that stands: whoever wrote it is gone."""
-        there = set()
-        for path in tree.files(f"incidents/{self.environment}"):
-            there.add(path)
-            if path in self._ended:
+        folder = f"incidents/{self.environment}"
+        folders = tree.folders(folder)
+        for model in self._records.keys() - folders.keys():
+            self._forget(self._records.pop(model)[1])
+        for model, own in folders.items():
+            before, had = self._records.get(model, ("", []))
+            if own == before:
                 continue
-            found = incident(tree, path)
-            if found is None:
-                self._open.pop(path, None)  # mrc check says why it cannot be read
-            elif found.spec.outcome is not None or found.spec.action == "page":
-                self._ended.add(path)
-                self._open.pop(path, None)
-                if found.spec.outcome is not None and found.spec.outcome.at > self.clock() - PAGED_FOR:
-                    self._pages.add([found])  # it may be ours, and the answer to the push was lost
-            elif path not in self._open or self._open[path].incident != found:
-                self._open[path] = resumed(found)
-                if self._proposals is not None and found.spec.affected is None:
-                    self._open[path] = replace(self._open[path], pushed=self.clock())  # it is merged
-                    self.pushed(tree.commit)
-        for path in [path for path in self._open if path not in there]:
-            del self._open[path]  # somebody removed the record: there is nothing left to end
+            paths = tree.files(f"{folder}/{model}")
+            self._forget(path for path in had if path not in paths)
+            for path in paths:
+                self._take(tree, path)
+            self._records[model] = own, paths
 
-    def _records(self, tree: GitTree, since: datetime) -> list[Incident]:
-        paths = tree.files(f"incidents/{self.environment}")
-        recent = [path for path in paths if (at := begun(path)) is not None and at >= since - timedelta(hours=1)]
-        found = [found for path in recent if (found := incident(tree, path)) is not None]
-        return found + (self._proposals.waiting() if self._proposals is not None else [])
+    def _take(self, tree: GitTree, path: str) -> None:
+        if path in self._ended:
+            return
+        found = incident(tree, path)
+        if found is None:
+            self._open.pop(path, None)  # mrc check says why it cannot be read
+        elif found.spec.outcome is not None or found.spec.action == "page":
+            self._ended.add(path)
+            self._open.pop(path, None)
+            if found.spec.outcome is not None and found.spec.outcome.at > self.clock() - PAGED_FOR:
+                self._pages.add([found])  # it may be ours, and the answer to the push was lost
+        elif path not in self._open or self._open[path].incident != found:
+            self._open[path] = resumed(found)
+            if self._proposals is not None and found.spec.affected is None:
+                self._open[path] = replace(self._open[path], pushed=self.clock())  # it is merged
+                self.pushed(tree.commit)
+
+    def _forget(self, paths: Iterable[str]) -> None:
+        """Somebody removed the records: there is nothing left to end."""
+        for path in paths:
+            self._open.pop(path, None)
 
     # What is done.
 
@@ -185,6 +198,10 @@ class Reconciler:
         if not due and not ended and tick - self._fetched <= patience:
             return
         self._converge(due, seen)
+        if not due and not ended:
+            self.ledger.tidy()
+        opened = {one.incident.metadata.model for one in self._open.values()}
+        self._surveys.keep(opened | {failure.model for failure in seen.failures})
         current = {failure.cause for failure in seen.failures}
         self._detected = {cause: at for cause, at in self._detected.items() if cause in current}
         self._quiet = {cause: until for cause, until in self._quiet.items() if cause in current}
@@ -229,7 +246,7 @@ class Reconciler:
 
     def _hold_again(self, tree: GitTree, shared: Objects, now: datetime) -> bool:
         """Whether to go on: what is held and rendered otherwise is rendered again and pushed, or people are paged."""
-        found = slipped(tree, shared, self.environment)
+        found = self._pins.slipped(tree, shared)
         edits = {path: data for name in found for path, data in pinned_again(tree, self.environment, name).items()}
         if not found:
             self._pages.held(now)
@@ -258,7 +275,7 @@ class Reconciler:
     ) -> list[Decision]:
         if not due:
             return []
-        found = survey(tree, self.environment, {failure.model for failure in due})
+        found = self._surveys.survey(tree, {failure.model for failure in due})
         if found is None:
             raise RefusedError(f"environments/{self.environment}.yaml cannot be read")
         if self._proposals is not None:
@@ -337,18 +354,37 @@ class Reconciler:
         return found
 
     def _failing(self, tree: GitTree, now: datetime) -> dict[str, datetime]:
+        """The models with an incident within the last hour, and when the last one was decided."""
+        since = f"{now - timedelta(hours=2):%Y%m%d-%H%M%S}"  # it may have begun long before; names sort by that
+        recent = {
+            path: (model, own)
+            for model, (own, paths) in self._records.items()
+            for path in paths
+            if path.rpartition("/")[2] >= since
+        }
+        waiting = self._proposals.waiting() if self._proposals is not None else []
+        self._decided = {path: self._when(tree, path, own) for path, (_, own) in recent.items()}
+        ended = [(model, self._decided[path][1]) for path, (model, _) in recent.items()]
+        asked = [(one.metadata.model, _failed(one)) for one in waiting]
         found: dict[str, datetime] = {}
-        for one in self._records(tree, now - timedelta(hours=1)):
-            if one.spec.cause.kind not in ("request", "abort"):
-                name, at = one.metadata.model, one.spec.times.decided
+        for name, at in (*ended, *asked):
+            if at is not None:
                 found[name] = max(found.get(name, at), at)
         return found
+
+    def _when(self, tree: GitTree, path: str, folder: str) -> tuple[str, datetime | None]:
+        """The id of the model's folder, and when it was decided that something failed."""
+        known = self._decided.get(path)
+        if known is not None and known[0] == folder:
+            return known
+        found = incident(tree, path)
+        return folder, _failed(found) if found is not None else None
 
     def _progress(self, seen: Seen) -> list[Progress]:
         """What became of the open incidents; those whose records change now."""
         if self._tree is None:
             return []
-        found = survey(self._tree, self.environment, {one.incident.metadata.model for one in self._open.values()})
+        found = self._surveys.survey(self._tree, {one.incident.metadata.model for one in self._open.values()})
         if found is None:
             return []
         settings, now = found.environment.spec.reconcile, self.clock()
@@ -500,6 +536,11 @@ class Reconciler:
                     "observing only: nothing was written", incident=decision.failure.incident, would=decision.action
                 )
             self._quiet[decision.failure.cause] = time.monotonic() + RECHECK_SECONDS
+
+
+def _failed(found: Incident) -> datetime | None:
+    """When it was decided that a version failed; None where a person wanted it so."""
+    return found.spec.times.decided if found.spec.cause.kind not in ("request", "abort") else None
 
 
 def _go_on(change: Change, later: list[Progress]) -> list[Incident]:

@@ -1,17 +1,17 @@
 """What a tree says about the models of one environment: what serves, verdicts, holds, incidents."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, replace
 
 from mrc.diagnostics import Diagnostic
 from mrc.load import Objects, load
 from mrc.parse import parse
 from mrc.read import read
+from mrc.reconcile.gittree import GitTree
 from mrc.reconcile.state import ModelState
 from mrc.schema import Environment, Hold, Incident
 from mrc.schema.policy import Serve
-from mrc.tree import Tree, UnreadableError
+from mrc.tree import SHARED, Tree, UnreadableError
 
 RECORDS = 50
 """How many of the newest incidents of a model are read."""
@@ -40,6 +40,33 @@ def survey(tree: Tree, environment: str, models: Iterable[str]) -> Survey | None
     states = {name: state for name in names if (state := _model(tree, objects, environment, name)) is not None}
     unread = frozenset(name for name in names if f"policies/{name}/policy.yaml" in objects.broken)
     return Survey(found[1], states, hold, unread)
+
+
+class Surveys:
+    """Surveys of one environment, commit after commit: a model whose files are the same is not read again."""
+
+    def __init__(self, environment: str) -> None:
+        self._environment = environment
+        self._known: dict[str, tuple[tuple[str | None, ...], ModelState | None, bool]] = {}
+
+    def survey(self, tree: GitTree, models: Iterable[str]) -> Survey | None:
+        """As `survey`."""
+        names = sorted(set(models))
+        shared = [tree.id(path) for path in SHARED]
+        places = {name: (f"policies/{name}", f"incidents/{self._environment}/{name}") for name in names}
+        keys = {name: (*shared, *(tree.id(path) for path in places[name])) for name in names}
+        new = [name for name in names if name not in self._known or self._known[name][0] != keys[name]]
+        found = survey(tree, self._environment, new)
+        if found is None:
+            return None
+        for name in new:
+            self._known[name] = keys[name], found.models.get(name), name in found.unread
+        states = {name: state for name in names if (state := self._known[name][1]) is not None}
+        return replace(found, models=states, unread=frozenset(name for name in names if self._known[name][2]))
+
+    def keep(self, models: Container[str]) -> None:
+        """Forget all others."""
+        self._known = {name: known for name, known in self._known.items() if name in models}
 
 
 def _model(tree: Tree, objects: Objects, environment: str, name: str) -> ModelState | None:
@@ -87,15 +114,6 @@ def incident_path(found: Incident) -> str:
     """Where an incident stands."""
     metadata = found.metadata
     return f"incidents/{metadata.environment}/{metadata.model}/{metadata.id}.yaml"
-
-
-def begun(path: str) -> datetime | None:
-    """When the incident at this path began, by its name."""
-    name = path.rpartition("/")[2]
-    try:
-        return datetime.strptime(name[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
-    except ValueError:
-        return None
 
 
 def served(tree: Tree, environment: str) -> dict[str, Serve]:
