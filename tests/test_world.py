@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from reconciling.judge import Judge, incidents, served
+from reconciling.judge import Judge, hold, incidents, rendered, served
 from reconciling.world import MODELS, VERSIONS, World
 
 models = st.sampled_from([MODELS[0], *MODELS])
@@ -169,6 +169,9 @@ class TheWorld(RuleBasedStateMachine):
             if rollout.aborted is not None and served(files, rollout.model) == rollout.version:
                 known = incidents(files, rollout.model).values()
                 assert any(one.spec.cause.version == rollout.version for one in known), "an abort is followed, or told"
+        for model in MODELS:
+            if hold(files, model) or hold(files, None):
+                assert rendered(files, model) == served(files, model), "what is held is what is rendered"
         told = {str(alert["labels"].get("incident")) for alert in world.cluster.pages}
         for one in incidents(files).values():
             if one.spec.action == "page":

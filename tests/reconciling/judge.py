@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from mrc import labels
 from mrc.compile import analyse, artifacts
 from mrc.diagnostics import Diagnostic
 from mrc.parse import parse
@@ -13,9 +14,11 @@ from mrc.read import read
 from mrc.schema import Hold, Incident, Verdict
 from mrc.tree import MemoryTree
 from reconciling.memory import Commit, Remote
-from reconciling.world import ENVIRONMENT, MODELS, errors
+from reconciling.world import ENVIRONMENT, MODELS, VERSIONS, errors
 
 SERVE = re.compile(r"serve: \{version: (\d+)(?:, fallback: (\d+))?\}")
+LABEL = re.compile(rf'^ +{re.escape(labels.VERSION)}: "(\d+)"$', re.MULTILINE)
+PAGED_AGAIN = timedelta(hours=1)
 COOLDOWN, WINDOW, BREAKER = timedelta(minutes=30), timedelta(days=1), 2
 Files = Mapping[str, bytes]
 
@@ -52,6 +55,13 @@ def served(files: Files, model: str) -> int | None:
             return int(pin.version)
     line = SERVE.search(files[f"policies/{model}/policy.yaml"].decode())
     return int(line[1]) if line is not None else None
+
+
+def rendered(files: Files, model: str) -> int:
+    """The version that the cluster is told."""
+    found = LABEL.search(files[f"rendered/{ENVIRONMENT}/{model}/rollout.yaml"].decode())
+    assert found is not None
+    return int(found[1])
 
 
 def rejected(files: Files, model: str) -> set[int]:
@@ -117,6 +127,7 @@ class Judge:
         self._causes.add(key)
         if spec.action == "page":
             assert served(parent.files, model) == served(commit.files, model), "a page moves nothing"
+            self._paged(parent, one)
             return
         assert spec.after is not None
         target = int(spec.after.version)
@@ -126,6 +137,30 @@ class Judge:
         self._checked(parent, commit, model)
         self._gates(parent, commit, one)
         self._moves[model].append(one)
+
+    def _paged(self, parent: Commit, one: Incident) -> None:
+        """Nothing was moved: for a reason that is there, and that nobody was called for within the hour."""
+        model, spec = one.metadata.model, one.spec
+        failed, at = int(spec.cause.version), spec.times.decided
+        why = {each.gate: each.saw for each in spec.reasons if not each.passed}
+        assert why, "a page says why"
+        if spec.cause.kind in ("analysis", "deadline", "abort"):
+            assert why.keys() & {"target", "check"}, f"an abort is followed: {why}"
+        if spec.cause.kind == "alert":
+            recent = [each for each in incidents(parent.files, model).values()
+                      if each.spec.action == "page" and at - each.spec.times.decided < PAGED_AGAIN]  # fmt: skip
+            assert all(each.spec.cause.version != failed for each in recent), "the same page is not told as a new one"
+        if "hold" in why:
+            assert any(hold(parent.files, each) for each in (model, None)), "a hold that was cleared holds nothing"
+        if "cooldown" in why:
+            assert any(at - each.spec.times.decided < COOLDOWN for each in self._moves[model]), "the cooldown ends"
+        if "forward" in why:
+            back = [each.spec.after.version for each in self._moves[model] if each.automatic and each.spec.after]
+            assert failed in back, "what was promoted may be gone back from"
+        if "target" in why and "cannot be rendered" not in why["target"]:
+            older = {version for version in VERSIONS if version < failed} - rejected(parent.files, model)
+            assert not older, f"there is a version to go back to: {older}"
+        assert "check" not in why, f"what was decided can be written: {why}"
 
     def _checked(self, parent: Commit, commit: Commit, model: str) -> None:
         """The revert passes `check` on its parent, and what is rendered is what it says."""
