@@ -5,7 +5,9 @@ lose its answer, meet somebody else's push, or be the last thing that the proces
 one but for git, and `test_memory.py` holds that to git.
 
 It fails when the cooldown, the breaker, the gate of a hold, the record's own name, resuming, escalating, or the scope
-of a commit is taken out of the code.
+of a commit is taken out of the code; when a race is answered by the same files on the new tip, a rejected version is
+tried, an abort waits for the gates of an alert, a cleared hold counts, git is not asked while nothing fails, or people
+are called twice for one version.
 
 MRC_WORLD_EXAMPLES=2000 tries that many histories, new ones each time.
 """
@@ -13,8 +15,10 @@ MRC_WORLD_EXAMPLES=2000 tries that many histories, new ones each time.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -187,18 +191,63 @@ TestTheWorld.settings = settings(
 )  # fmt: skip
 
 
-def test_a_fleet_that_fails_at_once_is_frozen_where_it_went_back_to() -> None:
+@pytest.fixture
+def world() -> Iterator[World]:
+    """Where nothing has happened yet."""
+    made = World()
+    yield made
+    made.close()
+
+
+def test_a_fleet_that_fails_at_once_is_frozen_where_it_went_back_to(world: World) -> None:
     """The hold on everything was written with the first of them, and pinned the others to what had failed."""
-    world = World()
-    try:
-        for model in MODELS:
-            world.release(model, 3, whole=False)
-            world.turn(model, 3, bad=True)
-        for _ in MODELS:
-            world.replicas[0].step(world.seen())
+    for model in MODELS:
+        world.release(model, 3, whole=False)
+        world.turn(model, 3, bad=True)
+    for _ in MODELS:
+        world.replicas[0].step(world.seen())
+    Judge(world.remote).look()
+    files = world.remote.head.files
+    assert [served(files, model) for model in MODELS] == [2, 2, 2]
+    assert [path for path in files if path.startswith("holds/")] == ["holds/production/_all.yaml"]
+
+
+def test_two_versions_that_are_aborted_within_one_second_are_two_failures(world: World) -> None:
+    for version in (3, 4):
+        world.release(MODELS[0], version, whole=False)
+        world.abort(MODELS[0], "deadline")
+        world.replicas[0].step(world.seen())
+        world.sync()
+    files = world.remote.head.files
+    assert sorted(one.spec.cause.version for one in incidents(files).values()) == [3, 4]
+    assert served(files, MODELS[0]) == 2
+
+
+def test_a_hold_that_a_person_has_cleared_starts_the_breaker_anew(world: World) -> None:
+    """Else the first rollback after it would hold the model again."""
+    model = MODELS[0]
+    for version, held in ((3, False), (4, True), (5, False)):
+        world.release(model, version, whole=False)
+        world.turn(model, version, bad=True)
+        world.replicas[0].step(world.seen())
         Judge(world.remote).look()
-        files = world.remote.head.files
-        assert [served(files, model) for model in MODELS] == [2, 2, 2]
-        assert [path for path in files if path.startswith("holds/")] == ["holds/production/_all.yaml"]
-    finally:
-        world.close()
+        assert (hold(world.remote.head.files, model) is not None) is held, version
+        world.sync()
+        world.wait(70)
+        world.clear(model)
+        world.sync()
+
+
+def test_an_incident_ends_that_nobody_remembers(world: World) -> None:
+    """The answer to the push was lost, and nothing fails any more: no signal says that there is something to end."""
+    world.release(MODELS[0], 3, whole=False)
+    world.turn(MODELS[0], 3, bad=True)
+    world.replicas[0].plan = ("pushed", "hang")
+    world.replicas[0].step(world.seen())
+    world.sync()
+    for _ in range(3):
+        world.wait(61)
+        world.replicas[0].step(world.seen())
+    (one,) = incidents(world.remote.head.files).values()
+    assert one.spec.outcome is not None
+    assert one.spec.outcome.state == "recovered"

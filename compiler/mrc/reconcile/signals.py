@@ -99,7 +99,8 @@ def aborted(rollout: Object, runs: Iterable[Object], environment: str, now: date
             message=_line(run["status"].get("message") or message), blamed=blamed,
             evidence=tuple(pair for each in failed for pair in _evidence(each)), **common,
         )  # fmt: skip
-    cause = f"rollout/{metadata.get('uid')}/{status.get('abortedAt') or metadata.get('generation')}"
+    # With the version: Argo notes seconds, and in one of them another version may be aborted.
+    cause = f"rollout/{metadata.get('uid')}/{found.version}/{status.get('abortedAt') or metadata.get('generation')}"
     if _DEADLINE in message:
         return Failure(cause, "deadline", message=message, blamed=True, **common)
     if any(words in message for words in _ANALYSED):
