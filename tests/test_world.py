@@ -251,3 +251,20 @@ def test_an_incident_ends_that_nobody_remembers(world: World) -> None:
     (one,) = incidents(world.remote.head.files).values()
     assert one.spec.outcome is not None
     assert one.spec.outcome.state == "recovered"
+
+
+def test_what_was_gone_back_to_is_not_gone_back_from(world: World) -> None:
+    """If the way back was wrong as well, it is not about the version: people look, and nothing moves."""
+    model = MODELS[0]
+    for version in (3, 2):
+        if version == 3:
+            world.release(model, 3, whole=True)
+        world.turn(model, version, bad=True)
+        world.wait(60)
+        world.replicas[0].step(world.seen())
+        world.sync()
+        world.wait(1900)
+    Judge(world.remote).look()
+    files = world.remote.head.files
+    assert [one.spec.action for one in incidents(files).values()] == ["rollback", "page"]
+    assert served(files, model) == 2
