@@ -268,3 +268,17 @@ def test_what_was_gone_back_to_is_not_gone_back_from(world: World) -> None:
     files = world.remote.head.files
     assert [one.spec.action for one in incidents(files).values()] == ["rollback", "page"]
     assert served(files, model) == 2
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_who_has_rolled_forward_meanwhile_is_not_taken_back(world: World, whole: bool) -> None:
+    """What failed is not what git names any more, and the cluster only does not know it yet."""
+    model = MODELS[0]
+    world.release(model, 3, whole=whole)
+    world.turn(model, 3, bad=True)
+    world.wait(60)
+    world.line(model, 4, 2)
+    world.replicas[0].step(world.seen())
+    Judge(world.remote).look()
+    assert not incidents(world.remote.head.files)
+    assert served(world.remote.head.files, model) == 4
