@@ -112,6 +112,8 @@ class Watch(Part):
     """`abort` is Argo's, at once; `rollback` is an alert and a commit."""
     seconds: int | None = None
     """Where it goes back by itself: the worst case from the onset until all requests are on the fallback."""
+    approvals: int = 0
+    """How many approvals the way back waits for, which are not in `seconds`."""
     partly: bool = False
     """Whether the phase is too short for a whole window of its own."""
     samples: int | None = None

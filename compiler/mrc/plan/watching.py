@@ -21,17 +21,19 @@ def watched(release: Release, *, warm: bool, anew: bool) -> tuple[GuardrailPlan,
     """
     shown = [stage for stage in phases(release) if stage.kind != "approval"]
     cells = {(cell.guardrail.name, cell.stage): cell for cell in cover(release)}
-    ways = {(way.guardrail.name, way.phase): way.restored.seconds for way in timing.restore(release, anew=anew)}
+    ways = {(way.guardrail.name, way.phase): way for way in timing.restore(release, anew=anew)}
     tells = {(each.cell.guardrail.name, each.cell.stage): each for each in decidability(release)}
 
     def watch(name: str, stage: Stage) -> Watch:
         cell = cells.get((name, stage))
         if cell is None:
             return Watch(_name(stage), "nothing", why="there is no fallback to compare with")
+        way = ways.get((name, _phase(stage, warm=warm))) if cell.automatic else None
         return Watch(
             _name(stage),
             _DOES[cell.how],  # type: ignore[arg-type]
-            ways.get((name, _phase(stage, warm=warm))) if cell.automatic else None,
+            way.restored.seconds if way is not None else None,
+            len(way.approvals) if way is not None else 0,
             cell.sees == "part",
             **_errs(tells.get((name, stage)), promoted=stage.promoted, automatic=cell.automatic),
             why=cell.why,

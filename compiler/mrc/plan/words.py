@@ -221,7 +221,7 @@ def course(release: ReleasePlan) -> str:
 
 def watch(planned: Watch) -> str:
     """`aborts 2m40s`; `~` where the phase is shorter than a window."""
-    took = f" {length(planned.seconds)}" if planned.seconds is not None else ""
+    took = f" {length(planned.seconds)}{and_approvals(planned.approvals)}" if planned.seconds is not None else ""
     return f"{DOES[planned.does]}{took}{'~' if planned.partly else ''}"
 
 
