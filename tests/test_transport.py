@@ -124,6 +124,7 @@ def test_a_slow_remote_has_all_the_time_and_a_silent_one_has_not(tmp_path: Path)
         ("http://127.0.0.1.example.com/models.git", "in the clear"),
         ("https://mrc:t0ken@git.example.com/models.git", "--token-file"),
         ("https://t0ken@git.example.com/models.git", "--token-file"),
+        ("https://git.example.com/models.git?private_token=t0ken", "--token-file"),
         ("ext::sh -c touch% /tmp/x", "remote helper"),
         ("git://git.example.com/models.git", "not by git"),
         ("--upload-pack=touch /tmp/x", "no address"),

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 Token = Callable[[], str]
+USER, TOKEN = "x-access-token", "MRC_TOKEN"
+"""Whom the remote is told, and the variable that git's own question for the password is answered with."""
 _LARGEST = 1 << 16  # bytes
 
 
@@ -34,8 +36,6 @@ def from_file(path: Path) -> Token:
 def askpass(folder: Path, token: Token) -> Callable[[], Mapping[str, str]]:
     """Variables of the environment by which git gets the token for https:// when it asks for it."""
     script = folder / "askpass"
-    script.write_text(
-        '#!/bin/sh\ncase "$1" in Username*) echo x-access-token;; *) printf "%s\\n" "$MRC_TOKEN";; esac\n'
-    )
+    script.write_text(f'#!/bin/sh\ncase "$1" in Username*) echo {USER};; *) printf "%s\\n" "${TOKEN}";; esac\n')
     script.chmod(0o700)
-    return lambda: {"GIT_ASKPASS": str(script), "MRC_TOKEN": token()}
+    return lambda: {"GIT_ASKPASS": str(script), TOKEN: token()}

@@ -1,5 +1,6 @@
 """git's plumbing on a bare repository, through GitPython's command runner: no work tree, no hooks, no prompts."""
 
+import base64
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
+from mrc.reconcile.credentials import TOKEN, USER
 from mrc.reconcile.transport import Transport
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class Git:
             "GIT_SSH_VARIANT": "ssh",
             "GIT_PROGRESS_DELAY": "0",
             "GIT_DIR": str(folder),
+            "GIT_TRACE_REDACT": "1",  # whoever traces git sees no token either
             "LC_ALL": "C",
         }
         if not (folder / "HEAD").exists():
@@ -92,8 +95,8 @@ class Git:
         told = _heard(process, seconds)
         if told is None:
             raise GitError(None, f"git {arguments[0]} said nothing for {seconds:.0f} s, and was stopped")
-        out, error = told
-        return process.returncode, out.decode(errors="replace"), _told(error.decode(errors="replace"))
+        out, error = (_without(remote.get(TOKEN, ""), each.decode(errors="replace")) for each in told)
+        return process.returncode, out, _told(error)
 
     def started(
         self,
@@ -162,6 +165,14 @@ def _moved(session: int) -> int:
         except (OSError, ValueError, IndexError):
             continue  # it ended meanwhile, or is somebody else's
     return total
+
+
+def _without(token: str, text: str) -> str:
+    """A remote may say the token that it was sent, as it is or as it came over HTTP."""
+    if not token:
+        return text
+    sent = base64.b64encode(f"{USER}:{token}".encode()).decode()
+    return text.replace(token, "***").replace(sent, "***")
 
 
 def _told(error: str) -> str:

@@ -76,10 +76,23 @@ class Ledger:
         lines = self.git.run("for-each-ref", form, f"refs/remotes/origin/{beside}/").splitlines()
         return {name: commit for name, _, commit in (line.partition(" ") for line in lines)}
 
-    def parent(self, commit: str) -> str:
-        """The commit that another one was made on; its own objects need not be here."""
-        text = self.git.run("cat-file", "commit", commit)
-        return next(line.removeprefix("parent ") for line in text.splitlines() if line.startswith("parent "))
+    def parents(self, commit: str) -> list[str]:
+        """The commits that another one was made on; their own objects need not be here."""
+        head, _, _ = self.git.run("cat-file", "commit", commit).partition("\n\n")
+        return [line.removeprefix("parent ") for line in head.splitlines() if line.startswith("parent ")]
+
+    def bring(self, commit: str) -> GitTree:
+        """The files of a commit that may not be here yet. Raises GitError."""
+        try:
+            return GitTree(self._objects, commit)
+        except GitError:
+            self.git.run("fetch", "--progress", "--no-tags", "--depth=1", "--no-write-fetch-head",
+                         "--no-recurse-submodules", "--", self.url, commit, seconds=self._seconds)  # fmt: skip
+            return GitTree(self._objects, commit)
+
+    def makes(self, commit: str, parent: GitTree, edits: Mapping[str, bytes | None]) -> bool:
+        """Whether a commit has the files of `parent` with those changed, and nothing else. Raises GitError."""
+        return write(self._objects, parent, edits) == GitTree(self._objects, commit).root
 
     def tree(self, commit: str) -> GitTree:
         """The files of a commit. Raises GitError."""

@@ -2,6 +2,7 @@
 
 import math
 import ssl
+import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from mrc.guardrail import LIMIT, VALUE, VERDICT
 from mrc.promql import selector
 
 LARGEST = 8 << 20  # bytes of an answer
+WHOLE = 20.0  # seconds for an answer, however it comes
 PAGED_FOR = timedelta(hours=4)
 """How long a page stays, unless it is taken back."""
 
@@ -103,9 +105,11 @@ class Monitoring:
     def _json(self, method: str, url: str, **options: Any) -> Any:
         try:
             with self._client.stream(method, url, **options) as answer:
-                data = b""
+                data, until = b"", time.monotonic() + WHOLE
                 for chunk in answer.iter_bytes():
                     data += chunk
+                    if time.monotonic() > until:
+                        raise MonitoringError(f"more than {WHOLE:.0f} s for an answer from {url}")
                     if len(data) > LARGEST:
                         raise MonitoringError(f"more than {LARGEST >> 20} MiB from {url}")
                 if answer.status_code >= 300:

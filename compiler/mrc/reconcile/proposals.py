@@ -18,6 +18,7 @@ from mrc.reconcile.git import GitError
 from mrc.reconcile.gittree import GitTree
 from mrc.reconcile.ledger import Ledger
 from mrc.reconcile.message import message
+from mrc.reconcile.records import emit
 from mrc.reconcile.survey import Survey, incident, incident_path, survey
 from mrc.reconcile.telemetry import Telemetry
 from mrc.schema import Incident
@@ -49,6 +50,8 @@ class Proposals:
         self._declined: set[str] = set()
         self._looked: dict[str, tuple[str, str, float]] = {}
         self._arranged: set[str] = set()
+        self._own: set[str] = set()
+        self._foreign: set[str] = set()
 
     def read(self) -> None:
         """What the branches say; after a fetch."""
@@ -111,6 +114,7 @@ class Proposals:
             return True
         if not self._push(branch, commit, over=""):
             return False
+        self._own.add(commit)
         self._there[branch] = Proposal(branch, step, commit, record)
         self._go_on(self._there[branch], tree)
         return True
@@ -148,6 +152,8 @@ class Proposals:
             self._decline(one.branch, request)
         elif request is None or request.state == "open":
             self._declined.discard(one.branch)
+            if not self._is_own(one):
+                return
             one, over = self._renewed(one, tree, main)
             if over:
                 self._end(one, request, over)
@@ -157,6 +163,34 @@ class Proposals:
                 request = self._forge.open(one.branch, *described(text))
                 self._telemetry.log("asked for in a pull request", branch=one.branch, url=request.url)
             self._merge(one, replace(request, commit=one.commit))
+
+    def _is_own(self, one: Proposal) -> bool:
+        """Whether the branch has what mrc writes for its record, and nothing else.
+
+        Whoever may push a branch could have mrc merge what they like, by rights that mrc has and they have not.
+        """
+        if one.commit not in self._own | self._foreign:
+            (self._own if self._written(one) else self._foreign).add(one.commit)
+            if one.commit in self._foreign:
+                said = "somebody else has changed the branch: mrc neither renews nor merges it"
+                self._telemetry.log(said, level="warning", branch=one.branch, commit=one.commit)
+        return one.commit in self._own
+
+    def _written(self, one: Proposal) -> bool:
+        parents = self._ledger.parents(one.commit)
+        if len(parents) != 1:
+            return False
+        metadata, spec = one.record.metadata, one.record.spec
+        tree = self._ledger.bring(parents[0])
+        edits: Edits = {incident_path(one.record): emit(one.record)}
+        if one.step == "rollback":
+            found = survey(tree, self._environment, [metadata.model])
+            if found is None or metadata.model not in found.models:
+                return False
+            edits = compose(
+                tree, self._environment, [decided(one.record)], spec.times.detected, spec.times.decided
+            ).edits
+        return self._ledger.makes(one.commit, tree, edits)
 
     def _merge(self, one: Proposal, request: Request) -> None:
         if one.commit in self._arranged:
@@ -173,7 +207,7 @@ class Proposals:
         metadata, spec = one.record.metadata, one.record.spec
         if one.step != "rollback":  # it touches the record alone, which nobody else does
             return one, "" if main is not None else "the incident is not in git any more"
-        if self._ledger.parent(one.commit) == tree.commit or spec.action == "page":
+        if self._ledger.parents(one.commit) == [tree.commit] or spec.action == "page":
             return one, ""
         found = survey(tree, self._environment, [metadata.model])
         state = found.models.get(metadata.model) if found is not None else None
@@ -192,6 +226,7 @@ class Proposals:
         commit = self._ledger.commit(tree.commit, change.edits, text, spec.times.decided)
         if commit is None or not self._push(one.branch, commit, over=one.commit):
             return one, ""
+        self._own.add(commit)
         self._there[one.branch] = replace(one, commit=commit, record=record)
         self._telemetry.log("the pull request is renewed, for the branch has moved", branch=one.branch, commit=commit)
         return self._there[one.branch], ""

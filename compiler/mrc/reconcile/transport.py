@@ -49,6 +49,8 @@ def _protocols(url: str) -> str:
         raise AddressError("the repository is no address") from None
     if password is not None or (scheme.startswith("http") and parts.username is not None):
         raise AddressError("a token in the address is seen by whoever lists processes: give it by --token-file")
+    if parts.query or parts.fragment:
+        raise AddressError("the address ends with the path: a token in it is seen, so give it by --token-file")
     if scheme == "http" and host in _LOOPBACK:
         return f"{PROTOCOLS}:http"
     if scheme == "http":

@@ -1,11 +1,12 @@
 """JSON over HTTPS to a forge: tried again when that can help, redirected nowhere, and silent about the token."""
 
+import functools
 import json
 import ssl
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import httpx
 
@@ -16,9 +17,13 @@ PATIENCE = 5.0
 """Seconds that a forge may ask to wait while a caller waits; for longer, it is left alone until then."""
 _LONGEST = 3600.0  # seconds; no answer keeps mrc away for longer
 _TIMEOUT = httpx.Timeout(10.0, connect=5.0)
+_WHOLE = 30.0  # seconds for an answer, however it comes
 _TEMPORARY = frozenset((408, 425, 429))  # and every 5xx
 _LARGEST = 8 << 20  # bytes of an answer
 _LONGEST_TEXT = 300  # characters of what it says
+
+Given = ParamSpec("Given")
+Found = TypeVar("Found")
 
 
 class ForgeError(Exception):
@@ -90,6 +95,7 @@ class Client:
         self, method: str, path: str, query: Mapping[str, str] | None, body: Any, expect: Collection[int]
     ) -> tuple[int, Any]:
         url = path if path.startswith("http") else f"{self.api}{path}"
+        until = time.monotonic() + _WHOLE
         own = {"Accept": "application/json", "User-Agent": f"mrc/{__version__}", **self._headers()}
         try:
             with self._http.stream(method, url, params=query, json=body, headers=own) as answer:
@@ -98,6 +104,8 @@ class Client:
                     data += chunk
                     if len(data) > _LARGEST:
                         raise ForgeError("its answer is too long", temporary=False)
+                    if time.monotonic() > until:
+                        raise _AgainError(f"its answer takes longer than {_WHOLE:.0f} s")
         except (httpx.InvalidURL, UnicodeError):
             raise ForgeError("its address or the token cannot be used", temporary=False) from None
         except (httpx.HTTPError, OSError) as problem:
@@ -134,6 +142,19 @@ class _AgainError(Exception):
     def __init__(self, text: str, status: int | None = None, after: float | None = None) -> None:
         super().__init__(text)
         self.text, self.status, self.after = text, status, after
+
+
+def understood(method: Callable[Given, Found]) -> Callable[Given, Found]:
+    """An answer that is JSON and not what its description says is the forge's fault: ForgeError, not an end of mrc."""
+
+    @functools.wraps(method)
+    def call(*given: Given.args, **named: Given.kwargs) -> Found:
+        try:
+            return method(*given, **named)
+        except (KeyError, TypeError, AttributeError, ValueError) as problem:
+            raise ForgeError(f"its answer is not understood: {type(problem).__name__}", temporary=False) from None
+
+    return call
 
 
 def _seconds(headers: httpx.Headers) -> float | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from mrc.reconcile.forges.client import Client, ForgeError, Request
+from mrc.reconcile.forges.client import Client, ForgeError, Request, understood
 from mrc.schema.reconcile import Gitea as Settings
 
 _STYLES = {"allow_merge_commits": "merge", "allow_squash_merge": "squash", "allow_rebase": "rebase"}
@@ -19,10 +19,12 @@ class Gitea:
         self._client = Client(settings.api, lambda: {"Authorization": f"token {token()}"}, token)
         self._style: str | None = None
 
+    @understood
     def prove(self) -> None:
         self._learn()
         self._client.may_request(f"{self._path}/pulls", {"title": "mrc", "head": self._base, "base": self._base})
 
+    @understood
     def takes(self) -> bool:
         _, found = self._client.ask("GET", f"{self._path}/branches/{quote(self._base, safe='')}")
         return found.get("user_can_push") is not False
@@ -33,11 +35,13 @@ class Gitea:
             raise ForgeError(f"the token may read {self._path}, and not push to it", temporary=False)
         self._style = next((name for key, name in _STYLES.items() if found.get(key)), "merge")
 
+    @understood
     def find(self, branch: str) -> Request | None:
         path = f"{self._path}/pulls/{quote(self._base, safe='')}/{branch}"
         status, found = self._client.ask("GET", path, expect=(200, 404))
         return _request(found) if status == 200 else None
 
+    @understood
     def open(self, branch: str, title: str, body: str) -> Request:
         asked = {"title": title, "head": branch, "base": self._base, "body": body}
         status, made = self._client.ask("POST", f"{self._path}/pulls", body=asked, expect=(201, 409))
@@ -48,6 +52,7 @@ class Gitea:
             raise ForgeError(f"there is a pull request of {branch}, and it cannot be found", temporary=True)
         return there
 
+    @understood
     def merge(self, request: Request) -> str | None:
         if self._style is None:
             self._learn()
@@ -61,6 +66,7 @@ class Gitea:
         said = self._client.said(json.dumps(answer).encode()) or f"HTTP status {status}"
         return None if status in (200, 201) or "already scheduled" in said else said
 
+    @understood
     def close(self, request: Request, why: str) -> None:
         self._client.ask("POST", f"{self._path}/issues/{request.number}/comments", body={"body": why}, expect=(201,))
         # 201 is what Gitea answers here.

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from mrc.reconcile.forges.client import Client, ForgeError, Request
+from mrc.reconcile.forges.client import Client, ForgeError, Request, understood
 from mrc.schema.reconcile import GitHub as Settings
 
 VERSION = "2022-11-28"
@@ -38,10 +38,12 @@ class GitHub:
         self._graphql = f"{api.removesuffix('/v3')}/graphql" if api.endswith("/api/v3") else f"{api}/graphql"
         self._method: str | None = None
 
+    @understood
     def prove(self) -> None:
         self._learn()
         self._client.may_request(f"{self._path}/pulls", {"title": "mrc", "head": self._base, "base": self._base})
 
+    @understood
     def takes(self) -> bool:
         owner, _, name = self._path.removeprefix("/repos/").partition("/")
         variables = {"owner": owner, "name": name, "ref": f"refs/heads/{self._base}"}
@@ -59,12 +61,14 @@ class GitHub:
             raise ForgeError(f"the token may read {self._path}, and not push to it", temporary=False)
         self._method = next((name for key, name in _METHODS.items() if found.get(key)), "merge")
 
+    @understood
     def find(self, branch: str) -> Request | None:
         query = {"head": f"{self._owner}:{branch}", "base": self._base, "state": "all", "per_page": "100"}
         _, found = self._client.ask("GET", f"{self._path}/pulls", query=query)
         requests = [_request(each) for each in found if each["head"]["ref"] == branch]
         return max(requests, key=lambda one: (one.state == "open", one.number), default=None)
 
+    @understood
     def open(self, branch: str, title: str, body: str) -> Request:
         asked = {"title": title, "head": branch, "base": self._base, "body": body}
         try:
@@ -76,6 +80,7 @@ class GitHub:
             return there
         return _request(made)
 
+    @understood
     def merge(self, request: Request) -> str | None:
         if self._method is None:
             self._learn()
@@ -91,6 +96,7 @@ class GitHub:
         status, _ = self._client.ask("PUT", path, body=now, expect=(200, 403, 405, 409, 422))
         return None if status == 200 else self._client.said(json.dumps(answer).encode())
 
+    @understood
     def close(self, request: Request, why: str) -> None:
         self._client.ask("POST", f"{self._path}/issues/{request.number}/comments", body={"body": why}, expect=(201,))
         self._client.ask("PATCH", f"{self._path}/pulls/{request.number}", body={"state": "closed"})
