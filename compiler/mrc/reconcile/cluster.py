@@ -62,7 +62,10 @@ class Api:
             answer.release_conn()
         if answer.status >= 300:
             raise ClusterError(answer.status, _message(data) or f"HTTP status {answer.status}")
-        return json.loads(data)
+        try:
+            return json.loads(data)
+        except ValueError:
+            raise ClusterError(0, "the answer is no JSON") from None
 
     def lines(self, path: str, query: dict[str, str]) -> Iterator[bytes]:
         """The lines of an answer that stays open. Raises ClusterError."""
@@ -149,7 +152,7 @@ class Rollouts:
             except ClusterError as problem:
                 failures += 1
                 self._log("the Rollouts cannot be watched", level="warning", error=str(problem), status=problem.status)
-            except (ValueError, KeyError, TypeError) as problem:
+            except (ValueError, KeyError, TypeError, AttributeError) as problem:
                 failures += 1
                 self._log("the API server's answer is not understood", level="error", error=type(problem).__name__)
             if failures:

@@ -14,6 +14,7 @@ from mrc.reconcile.failure import Failure, Running
 _NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,38}[a-z0-9])?")
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _LONGEST = 500  # characters of a message
+_EPOCH = 1970  # a time before it is Go's zero, and no time
 # Argo's words in the condition Progressing, reason RolloutAborted; none of them means that a person aborted.
 _ANALYSED = ("Step-based", "Background analysis", "Blue/green", "post-promotion analysis", "Experiment analysis",
              "Step Plugin", "Metric ")  # fmt: skip
@@ -25,14 +26,14 @@ Object = Mapping[str, Any]
 
 def slim(rollout: Object) -> dict[str, Any]:
     """The few fields of a Rollout that are read: what a table of 10,000 of them holds."""
-    metadata, status = rollout.get("metadata", {}), rollout.get("status", {})
-    template = rollout.get("spec", {}).get("template", {}).get("metadata", {}).get("labels", {})
-    aborted = [each for each in status.get("conditions", ()) if each.get("reason") == "RolloutAborted"]
+    metadata, status = _map(rollout, "metadata"), _map(rollout, "status")
+    template = _map(rollout, "spec", "template", "metadata", "labels")
+    aborted = [each for each in _maps(status, "conditions") if each.get("reason") == "RolloutAborted"]
     return {
         "metadata": {
             "name": metadata.get("name"), "namespace": metadata.get("namespace"), "uid": metadata.get("uid"),
             "generation": metadata.get("generation"),
-            "labels": {key: value for key, value in metadata.get("labels", {}).items() if key in _READ},
+            "labels": {key: value for key, value in _map(metadata, "labels").items() if key in _READ},
         },
         "spec": {"template": {"metadata": {"labels": {labels.VERSION: template.get(labels.VERSION)}}}},
         "status": {key: status[key] for key in _STATUS if key in status}
@@ -55,7 +56,7 @@ _STATUS = (
 
 def running(rollout: Object, environment: str) -> Running | None:
     """What a Rollout of this environment does; None when it is not mrc's, or not of this environment."""
-    metadata, status = rollout.get("metadata", {}), rollout.get("status", {})
+    metadata, status = _map(rollout, "metadata"), _map(rollout, "status")
     model, version = _identity(rollout, environment)
     if model is None or version is None:
         return None
@@ -70,8 +71,7 @@ def running(rollout: Object, environment: str) -> Running | None:
 
 
 def _identity(rollout: Object, environment: str) -> tuple[str | None, int | None]:
-    own = rollout.get("metadata", {}).get("labels", {}) or {}
-    template = rollout.get("spec", {}).get("template", {}).get("metadata", {}).get("labels", {}) or {}
+    own, template = _map(rollout, "metadata", "labels"), _map(rollout, "spec", "template", "metadata", "labels")
     model, version = str(own.get(labels.MODEL)), str(template.get(labels.VERSION))
     if own.get(labels.ENVIRONMENT) != environment or not _NAME.fullmatch(model) or not _NUMBER.fullmatch(version):
         return None, None
@@ -88,7 +88,7 @@ def aborted(rollout: Object, runs: Iterable[Object], environment: str, now: date
     message = _abort_message(status)
     common: dict[str, Any] = {"model": found.model, "version": found.version, "onset": onset}
     failed = [run for run in runs if _of(run, metadata.get("uid"), status.get("currentPodHash"))]
-    failed = [run for run in failed if run.get("status", {}).get("phase") in ("Failed", "Error")]
+    failed = [run for run in failed if _map(run, "status").get("phase") in ("Failed", "Error")]
     if failed:
         # A run that Failed tells of the model; one in Error could not ask.
         failed.sort(key=lambda run: (run["status"]["phase"] != "Failed", str(run["metadata"].get("uid"))))
@@ -100,7 +100,8 @@ def aborted(rollout: Object, runs: Iterable[Object], environment: str, now: date
             evidence=tuple(pair for each in failed for pair in _evidence(each)), **common,
         )  # fmt: skip
     # With the version: Argo notes seconds, and in one of them another version may be aborted.
-    cause = f"rollout/{metadata.get('uid')}/{found.version}/{status.get('abortedAt') or metadata.get('generation')}"
+    at = status.get("abortedAt") or metadata.get("generation")
+    cause = _line(f"rollout/{metadata.get('uid')}/{found.version}/{at}")
     if _DEADLINE in message:
         return Failure(cause, "deadline", message=message, blamed=True, **common)
     if any(words in message for words in _ANALYSED):
@@ -110,25 +111,24 @@ def aborted(rollout: Object, runs: Iterable[Object], environment: str, now: date
 
 
 def _abort_message(status: Object) -> str:
-    texts = [
-        str(each.get("message", "")) for each in status.get("conditions", ()) if each.get("reason") == "RolloutAborted"
-    ]
+    aborted = (each for each in _maps(status, "conditions") if each.get("reason") == "RolloutAborted")
+    texts = [str(each.get("message", "")) for each in aborted]
     return _line(texts[0] if texts else str(status.get("message") or "aborted"))
 
 
 def _of(run: Object, owner: object, template: object) -> bool:
-    metadata = run.get("metadata", {})
-    owners = [each.get("uid") for each in metadata.get("ownerReferences", ())]
-    return owner in owners and metadata.get("labels", {}).get(_RUN_LABEL, template) == template
+    metadata = _map(run, "metadata")
+    owners = [each.get("uid") for each in _maps(metadata, "ownerReferences")]
+    return owner in owners and _map(metadata, "labels").get(_RUN_LABEL, template) == template
 
 
 def _evidence(run: Object) -> list[tuple[str, str]]:
     found = []
-    for result in run["status"].get("metricResults", ()):
+    for result in _maps(run["status"], "metricResults"):
         phase = result.get("phase")
         if phase not in ("Failed", "Error"):
             continue
-        measured = [each for each in result.get("measurements", ()) if each.get("phase") == phase]
+        measured = [each for each in _maps(result, "measurements") if each.get("phase") == phase]
         last = measured[-1] if measured else {}
         said = str(last.get("value") or last.get("message") or result.get("message") or "no value")
         counts = ", ".join(f"{result[key]} {key}" for key in ("failed", "error") if result.get(key))
@@ -140,13 +140,13 @@ def alerts(answer: Iterable[Object], environment: str) -> list[Failure]:
     """The failures of Alertmanager's active alerts that ask for a rollback in this environment."""
     found = []
     for alert in answer:
-        own = alert.get("labels", {})
+        own = _map(alert, "labels")
         model, version = str(own.get(labels.SERIES_MODEL)), str(own.get(labels.SERIES_VERSION))
         onset = _time(alert.get("startsAt"))
         fits = (
             own.get(labels.ALERT_ACTION) == "rollback"
             and own.get(labels.SERIES_ENVIRONMENT) == environment
-            and alert.get("status", {}).get("state", "active") == "active"
+            and _map(alert, "status").get("state", "active") == "active"
             and _NAME.fullmatch(model)
             and _NUMBER.fullmatch(version)
             and onset is not None
@@ -155,10 +155,10 @@ def alerts(answer: Iterable[Object], environment: str) -> list[Failure]:
             continue
         assert onset is not None
         guardrail = str(own.get(labels.SERIES_GUARDRAIL, ""))
-        text = alert.get("annotations", {})
+        text = _map(alert, "annotations")
         found.append(
             Failure(
-                f"alert/{_line(str(alert.get('fingerprint')))}/{alert.get('startsAt')}", "alert", model, int(version),
+                _line(f"alert/{alert.get('fingerprint')}/{alert.get('startsAt')}"), "alert", model, int(version),
                 onset, _line(str(text.get("summary") or own.get("alertname") or "alert")), blamed=True,
                 evidence=((guardrail, _line(str(text.get("description") or "firing"))),) if guardrail else (),
             )
@@ -166,9 +166,21 @@ def alerts(answer: Iterable[Object], environment: str) -> list[Failure]:
     return found
 
 
-def _line(text: str) -> str:
+def _map(value: object, *keys: str) -> Object:
+    """What stands there, or nothing: whoever may write an object or an alert ends no reconciler with it."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value if isinstance(value, Mapping) else {}
+
+
+def _maps(value: Object, key: str) -> list[Object]:
+    found = value.get(key)
+    return [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
+
+
+def _line(text: object) -> str:
     """One line of printable text: nothing that could begin a line of its own in a message, a log or a file."""
-    shown = "".join(char if char.isprintable() else " " for char in text)
+    shown = "".join(char if char.isprintable() else " " for char in str(text))
     shown = " ".join(shown.split())
     return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 3] + "..."
 
@@ -176,6 +188,9 @@ def _line(text: str) -> str:
 def _time(text: object) -> datetime | None:
     try:
         found = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
-    except ValueError:
+        if found.tzinfo is None:
+            return None
+        found = found.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return found.astimezone(UTC) if found.tzinfo is not None else None
+    return found if found.year >= _EPOCH else None

@@ -1,0 +1,57 @@
+"""Whoever may write an object or an alert ends no reconciler with it, and begins no record that nobody can read."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mrc.reconcile.signals import aborted, alerts, running, slim
+from reconciling import ENVIRONMENT, alert, rollout, run
+
+NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+INCIDENT = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{8}")
+KEYS = [
+    "metadata", "labels", "spec", "template", "status", "conditions", "reason", "message", "abort", "abortedAt",
+    "phase", "ownerReferences", "metricResults", "measurements", "observedGeneration", "currentPodHash",
+    "pauseConditions", "startsAt", "fingerprint", "annotations", "summary", "state", "failed", "error", "value", "name",
+]  # fmt: skip
+TEXTS = ["x", "RolloutAborted", "Failed", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+23:00", "2026-11-20T09:00:00",
+         "9999-12-31T23:59:59-23:00", "2026-11-20\n09:00:00Z", "a\nb\u202e", "9" * 5000]  # fmt: skip
+anything: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(TEXTS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5),
+    max_leaves=12,
+)
+written = st.dictionaries(st.sampled_from(KEYS), anything, max_size=5)
+
+
+@given(written, written, written, written)
+def test_whatever_stands_in_a_rollout_or_its_runs_is_read_or_left(
+    whole: dict[str, Any], status: dict[str, Any], seen: dict[str, Any], owned: dict[str, Any]
+) -> None:
+    slim(whole)
+    running(whole, ENVIRONMENT)
+    found = rollout()
+    found["status"] |= status
+    mine = run()
+    mine["status"] |= seen
+    failure = aborted(slim(found), [mine, run() | owned, owned], ENVIRONMENT, NOW)
+    if failure is not None:
+        assert INCIDENT.fullmatch(failure.incident)
+        assert failure.message.isprintable()
+        assert failure.cause.isprintable()
+
+
+@given(st.lists(written, max_size=2), written)
+def test_whatever_stands_in_an_alert_is_read_or_left(others: list[dict[str, Any]], own: dict[str, Any]) -> None:
+    mine = alert()
+    mine |= {key: value for key, value in own.items() if key != "labels"}
+    for failure in alerts([*others, mine], ENVIRONMENT):
+        assert INCIDENT.fullmatch(failure.incident)
+        assert failure.onset.year >= 1970
+        assert failure.message.isprintable()
+        assert failure.cause.isprintable()
