@@ -13,10 +13,14 @@ from typing import Any
 
 import pytest
 
+from mrc.reconcile import signals
 from mrc.reconcile.forges import Forge as Asked
 from mrc.reconcile.forges import ForgeError, Request, client, forge
+from mrc.reconcile.git import GitError
+from mrc.reconcile.gittree import GitTree
+from mrc.reconcile.ledger import Ledger
 from mrc.schema.reconcile import Forge as Settings
-from reconciling import BEGIN, MODEL, TOKEN, git, rollout, run, seen
+from reconciling import BEGIN, MODEL, TOKEN, alert, git, rollout, run, seen
 from reconciling.pull_requests import Forge, serve
 from reconciling.remotes import http
 from test_pull_requests import start
@@ -88,8 +92,12 @@ def raw(answer: bytes, pause: float = 0.0) -> Iterator[str]:
             except OSError:
                 return
 
-    threading.Thread(target=tell, daemon=True).start()
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    # Who still waits for a call would take those of the next socket that has its number.
+    listener.shutdown(socket.SHUT_RDWR)
+    teller.join()
     listener.close()
 
 
@@ -191,16 +199,37 @@ def test_a_branch_that_closes_an_incident_and_more_is_not_asked_for(hub: Forge, 
     assert "somebody else has changed the branch" in world.log.getvalue()
 
 
-def test_a_process_that_lost_everything_knows_the_branches_of_mrc_when_main_has_moved(
-    hub: Forge, tmp_path: Path
+def test_a_branch_that_cannot_be_read_holds_up_no_other_work(
+    hub: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = start(tmp_path, hub)
     world.reconciler.step(seen([rollout()], [run()]))
     (pull,) = hub.pulls
+    theirs = push(tmp_path / "theirs", hub.remote, pull.branch, "policies/other/policy.yaml")
+
+    def gone(ledger: Ledger, commit: str) -> GitTree:
+        raise GitError(128, "not our ref")
+
+    monkeypatch.setattr(Ledger, "bring", gone)
+    world.reconciler.step(seen([rollout()], [run()]))
+    assert "it cannot be seen whether" in world.log.getvalue()
+    assert pull.automatic != theirs
+
+
+@pytest.mark.parametrize("pages", [False, True])
+def test_a_process_that_lost_everything_knows_the_branches_of_mrc_when_main_has_moved(
+    hub: Forge, tmp_path: Path, pages: bool
+) -> None:
+    world = start(tmp_path, hub)
+    world.monitored.unhealthy = ("nodes is 0",)
+    failing = signals.alerts([alert()], "production")
+    world.reconciler.step(seen([rollout(phase="stable")], more=failing) if pages else seen([rollout()], [run()]))
+    (pull,) = hub.pulls
+    assert ("needs a person" in pull.title) is pages
     (world.team.tree / "README.md").write_text("hello\n")
     world.team.publish("Say hello")
     pull.automatic = None  # somebody switched it off
     again = start(tmp_path, hub, world.clock, "other")
-    again.reconciler.step(seen([rollout()], [run()]))
+    again.reconciler.step(seen([rollout(phase="progressing")]))
     assert pull.automatic == hub.head(pull.branch)
     assert "somebody else" not in again.log.getvalue()

@@ -170,7 +170,11 @@ class Proposals:
         Whoever may push a branch could have mrc merge what they like, by rights that mrc has and they have not.
         """
         if one.commit not in self._own | self._foreign:
-            (self._own if self._written(one) else self._foreign).add(one.commit)
+            try:
+                (self._own if self._written(one) else self._foreign).add(one.commit)
+            except GitError as problem:  # what it was made on cannot be had: one branch holds up no other
+                said = "it cannot be seen whether the branch is mrc's own"
+                self._telemetry.log(said, level="warning", branch=one.branch, error=str(problem))
             if one.commit in self._foreign:
                 said = "somebody else has changed the branch: mrc neither renews nor merges it"
                 self._telemetry.log(said, level="warning", branch=one.branch, commit=one.commit)
