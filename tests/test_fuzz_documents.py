@@ -153,7 +153,8 @@ HOSTILE = st.one_of(
         {}, [], [None], {"": None}, {"a": {"b": ["c"]}}, [[[[]]]], "x" * 2000, "1", "2", "99",
     ]),
     DATA,
-)  # fmt: skip
+).map(copy.deepcopy)  # fmt: skip
+# A copy: what is mutated must not be what the next example begins with.
 
 
 @st.composite

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import re
+import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mrc.reconcile.cluster import Rollouts
 from mrc.reconcile.signals import aborted, alerts, running, slim
 from reconciling import ENVIRONMENT, alert, rollout, run
 
@@ -55,3 +60,35 @@ def test_whatever_stands_in_an_alert_is_read_or_left(others: list[dict[str, Any]
         assert failure.onset.year >= 1970
         assert failure.message.isprintable()
         assert failure.cause.isprintable()
+
+
+def test_only_what_is_read_of_a_rollout_wakes_the_reconciler() -> None:
+    """Argo writes to ten thousand Rollouts all the time; each round looks at all of them and asks Alertmanager."""
+    first = rollout()
+    first["metadata"] |= {"resourceVersion": "1"}
+    unread, read = copy.deepcopy(first), copy.deepcopy(first)
+    unread["metadata"]["resourceVersion"] = "2"
+    unread["status"].setdefault("conditions", []).append({"type": "Progressing", "reason": "ReplicaSetUpdated"})
+    read["status"]["message"] = "something else"
+    events = [("MODIFIED", unread), ("BOOKMARK", {"metadata": {"resourceVersion": "3"}}), ("MODIFIED", read),
+              ("DELETED", read)]  # fmt: skip
+    for _, item in events:
+        item["metadata"].setdefault("resourceVersion", "4")
+    woken: list[bool] = []
+    stop = threading.Event()
+
+    class Cluster:
+        def request(self, path: str, query: dict[str, str]) -> Any:
+            return {"items": [first], "metadata": {"resourceVersion": "1"}}
+
+        def lines(self, path: str, query: dict[str, str]) -> Iterator[str]:
+            assert rollouts.changed.is_set(), "a list is news"
+            for kind, item in events:
+                rollouts.changed.clear()
+                yield json.dumps({"type": kind, "object": item})
+                woken.append(rollouts.changed.is_set())
+            stop.set()
+
+    rollouts = Rollouts(Cluster(), "models", ENVIRONMENT, lambda *_, **__: stop.set())  # type: ignore[arg-type]
+    rollouts.follow(stop)
+    assert woken == [False, False, True, True]

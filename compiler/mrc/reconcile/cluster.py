@@ -108,7 +108,7 @@ def _message(data: bytes) -> str:
 
 
 class Rollouts:
-    """The table of an environment's Rollouts, kept by a thread. `changed` is set when something did."""
+    """The table of an environment's Rollouts, kept by a thread. `changed` is set when something that is read did."""
 
     def __init__(self, api: Api, namespace: str, environment: str, log: Callable[..., None]) -> None:
         self._api, self._environment, self._log = api, environment, log
@@ -203,10 +203,12 @@ class Rollouts:
     def _take(self, kind: str, item: Object) -> None:
         name = item["metadata"].get("name")
         with self._lock:
+            before = self._table.get(name)
             if kind in ("ADDED", "MODIFIED"):
                 self._table[name] = slim(item)
             elif kind == "DELETED":
                 self._table.pop(name, None)
-            else:
-                return
-        self.changed.set()
+            news = self._table.get(name) != before
+        # Most events are of what is not read: they must not keep the reconciler awake.
+        if news:
+            self.changed.set()
