@@ -51,7 +51,7 @@ test: tools ## Check style, types, layers and the rendered tree; run the tests
 
 test-cluster: venv ## Roll out, fail and go back on a real control plane, which the first run builds
 	@$(BIN)/python tests/install-tools prometheus alertmanager crds kubectl control-plane kwok
-	@$(BIN)/pytest -q -n 6 tests/cluster
+	@$(BIN)/pytest -q -n 8 tests/cluster
 
 demo: venv ## Check and render the example fleet, then play how a bad version is taken back
 	@set -e; mrc="$$PWD/$(BIN)/mrc"; fleet=$$(mktemp -d); trap 'rm -rf "$$fleet"' EXIT; \
