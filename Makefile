@@ -47,7 +47,7 @@ test: tools ## Check style, types, layers and the rendered tree; run the tests
 	$(call step,mypy,$(BIN)/mypy)
 	$(call step,layers,$(BIN)/lint-imports)
 	$(call step,example fleet,$(BIN)/mrc render --check)
-	@$(BIN)/pytest -q -n 2 --cov --cov-report=term
+	@$(BIN)/pytest -q -n 3 --cov --cov-report=term
 
 test-cluster: venv ## Roll out, fail and go back on a real control plane, which the first run builds
 	@$(BIN)/python tests/install-tools prometheus alertmanager crds kubectl control-plane kwok
