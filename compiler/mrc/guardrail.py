@@ -10,7 +10,7 @@ from decimal import Decimal
 from mrc import labels
 from mrc.catalogue import Metric, Scope
 from mrc.promql import block, indent, number, quote, selector
-from mrc.schema.policy import Action, OnMissing, Tier
+from mrc.schema.guardrail import Action, OnMissing, Tier
 from mrc.schema.units import Duration, Share, plain
 
 VALUE = "mrc:guardrail:value"

@@ -15,7 +15,7 @@ from mrc.coverage import Cell, cover, first_asked, sustained
 from mrc.guardrail import Guardrail
 from mrc.link import Release, Version
 from mrc.rollouts import stages
-from mrc.schema.policy import Tier
+from mrc.schema.guardrail import Tier
 from mrc.schema.units import Duration
 
 Phase = Literal["rollout", "bake", "warm", "cold"]

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from mrc.guardrail import TIERS
 from mrc.reconcile.failure import Running
 from mrc.schema import Incident
+from mrc.schema.guardrail import Guardrail
 from mrc.schema.incident import Affected, HookName, Outcome, Times, Told
-from mrc.schema.policy import Guardrail, Serve
+from mrc.schema.policy import Serve
 from mrc.schema.units import Duration, Timestamp
 
 

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from mrc.reconcile.failure import Running
 from mrc.schema import Hold, Incident
-from mrc.schema.policy import Guardrail, Hooks, Serve
+from mrc.schema.guardrail import Guardrail
+from mrc.schema.policy import Hooks, Serve
 from mrc.schema.reconcile import Reconcile
 
 

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from mrc.schema.base import DnsLabel, DnsName, HttpUrl, Model, Name, RepositoryName, TokenUrl, exactly_one
-from mrc.schema.policy import PromQL
+from mrc.schema.guardrail import PromQL
 from mrc.schema.units import Duration, Positive, Share
 
 
