@@ -191,7 +191,7 @@ class World:
         self.replicas = (Replica(self, "a"), Replica(self, "b"))
         self.patches = [
             mock.patch("mrc.reconcile.reconciler.time", SimpleNamespace(monotonic=self._monotonic)),
-            mock.patch("mrc.reconcile.reconciler.BATCH", 1),
+            mock.patch("mrc.reconcile.evidence.BATCH", 1),
             # The same bytes are read again and again.
             mock.patch("mrc.load.read", _read),
             mock.patch("mrc.load.parse", _parse),

@@ -4,35 +4,23 @@ An aborted Rollout is always followed in git; what varies is the verdict. After 
 and every gate must allow it.
 """
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from mrc.reconcile import gates
 from mrc.reconcile.failure import Failure
+from mrc.reconcile.gates import Gate
 from mrc.reconcile.state import ModelState, State
 from mrc.schema.incident import Verdict
 from mrc.schema.policy import Serve
-from mrc.schema.units import Duration, Positive
+from mrc.schema.units import Positive
 
-FEWEST = 3
-"""Fewer distinct models than this that fail are never a failing environment."""
-MASS_WINDOW = timedelta(hours=1)
-BREAKER_WINDOW = timedelta(days=1)
 PATIENCE = timedelta(minutes=2)
 """While Argo rolls a version out, its own analysis aborts faster than a commit; it has this long."""
 QUIET = timedelta(hours=1)
 """Nobody is paged again for the same version within this time."""
-
-
-@dataclass(frozen=True)
-class Gate:
-    """One thing that was looked at: the values seen, the limits, the times."""
-
-    name: str
-    passed: bool
-    saw: str
 
 
 @dataclass(frozen=True)
@@ -53,7 +41,7 @@ class Decision:
 def decide(failures: Iterable[Failure], state: State, now: datetime) -> list[Decision]:
     """One decision a failure, in an order that does not depend on theirs."""
     ordered = sorted(set(failures), key=lambda one: (not one.aborted, one.kind != "request", one.onset, one.cause))
-    mass = _mass(ordered, state, now)
+    mass = gates.mass(ordered, state, now)
     found: list[Decision] = []
     moved: dict[str, str] = {}
     for failure in ordered:
@@ -122,9 +110,9 @@ def _follow(
 
     What stops a rollback after the promotion stops the blame here: it may be something else that fails.
     """
-    healthy, calm = _healthy(state), _cooldown(model, state, now)
+    healthy, calm = gates.healthy(state), gates.cooldown(model, state, now)
     _, target, _, _ = _target(failure, model, state, now)
-    both = _both(failure, model, state, target)
+    both = gates.both(failure, model, state, target)
     reasons += [calm, healthy, mass, both]
     if failure.kind == "abort":
         verdict: Verdict = "none"
@@ -150,16 +138,16 @@ def _gated(
     running = state.running.get(failure.model)
     age = now - failure.onset
     if running is not None and running.phase in ("progressing", "paused") and age < PATIENCE:
-        saw = f"Argo is rolling version {running.version} out, and its analysis has {_words(PATIENCE)} to abort"
+        saw = f"Argo is rolling version {running.version} out, and its analysis has {gates.words(PATIENCE)} to abort"
         return Decision(failure, "nothing", (*reasons, Gate("rollout", False, saw)), before=model.serve)
     reasons += [
-        _unheld(model, state),
-        Gate("age", age <= _delta(state.settings.oldest),
-             f"it began {_words(age)} ago; the limit is {state.settings.oldest}"),
-        _cooldown(model, state, now),
-        _forward(model),
+        gates.unheld(model, state),
+        Gate("age", age <= gates.delta(state.settings.oldest),
+             f"it began {gates.words(age)} ago; the limit is {state.settings.oldest}"),
+        gates.cooldown(model, state, now),
+        gates.forward(model),
         mass,
-        _healthy(state),
+        gates.healthy(state),
     ]  # fmt: skip
     if not all(gate.passed for gate in reasons):
         return _paged(failure, model, reasons, mass)
@@ -188,7 +176,7 @@ def _moved(
         return _paged(failure, model, reasons, mass)
     reasons.append(Gate("target", True, _chosen(model, target)))
     if not failure.aborted:
-        both = _both(failure, model, state, target)
+        both = gates.both(failure, model, state, target)
         reasons.append(both)
         if not both.passed:
             return _paged(failure, model, reasons, mass)
@@ -205,21 +193,9 @@ def _target(
     """Everything that is tried, the first that is fit, and whether going there is what the model is held for."""
     order = targets(model, failure.version, demands_validated=state.demands_validated)
     fit = [number for number in order if (model.name, number) not in state.unfit]
-    breaker, spent = _breaker(model, state, now)
+    breaker, spent = gates.breaker(model, state, now)
     trusted = [number for number in fit if number in model.validated] if spent and failure.kind != "abort" else []
     return order, max(trusted) if trusted else next(iter(fit), None), breaker, spent
-
-
-def _both(failure: Failure, model: ModelState, state: State, target: int | None) -> Gate:
-    """Whether what failed is worse in the target, too: then it is the environment, not the version."""
-    found = [
-        f"{name} {state.worse[model.name, name, target]}"
-        for name, _ in failure.evidence
-        if target is not None and (model.name, name, target) in state.worse
-    ]
-    which = f"version {target}" if target is not None else "no version"
-    saw = f"{which} is worse too: {'; '.join(found)}" if found else f"{which} is not seen as worse"
-    return Gate("both", not found, saw)
 
 
 def _paged(failure: Failure, model: ModelState, reasons: list[Gate], mass: Gate) -> Decision:
@@ -257,76 +233,6 @@ def _why_not(model: ModelState, number: int, failure: Failure, state: State) -> 
     if state.demands_validated and number not in model.validated:
         return "is not validated"
     return "is not older than what failed" if number >= failure.version else "cannot serve"
-
-
-def _unheld(model: ModelState, state: State) -> Gate:
-    hold = model.hold or state.hold
-    if hold is None:
-        return Gate("hold", True, "it is not held")
-    what = model.name if model.hold is not None else state.environment
-    return Gate("hold", False, f"{what} is held since {hold.spec.at} by {hold.spec.by}: {hold.spec.reason}")
-
-
-def _cooldown(model: ModelState, state: State, now: datetime) -> Gate:
-    limit = state.settings.cooldown
-    last = max((one.spec.times.decided for one in model.incidents if one.spec.action == "rollback"), default=None)
-    if last is None:
-        return Gate("cooldown", True, "it was never rolled back")
-    ago = now - last
-    return Gate("cooldown", ago >= _delta(limit), f"the last rollback was {_words(ago)} ago; the limit is {limit}")
-
-
-def _forward(model: ModelState) -> Gate:
-    """Never a rollback of a rollback: if the way back was wrong as well, it is not about the version."""
-    moves = [one for one in model.incidents if one.automatic and one.spec.after is not None]
-    last = moves[-1] if moves else None
-    if last is not None and last.spec.after is not None and last.spec.after.version == model.serve.version:
-        saw = f"version {int(model.serve.version)} is what {last.metadata.id} went back to"
-        return Gate("forward", False, saw)
-    return Gate("forward", True, "it was promoted, not gone back to")
-
-
-def _healthy(state: State) -> Gate:
-    saw = "; ".join(state.unhealthy) or "Prometheus answers, and every check holds"
-    return Gate("environment", not state.unhealthy, saw)
-
-
-def _breaker(model: ModelState, state: State, now: datetime) -> tuple[Gate, bool]:
-    """Whether this rollback is the one after which the model is held."""
-    since = max(at for at in (now - BREAKER_WINDOW, model.cleared) if at is not None)
-    before = [one for one in model.incidents if one.automatic and one.spec.times.decided > since]
-    count, limit = len(before) + 1, int(state.settings.breaker)
-    saw = f"rollback {count} within {_words(BREAKER_WINDOW)}; at {limit} the model is held"
-    return Gate("breaker", True, saw), count >= limit
-
-
-def _mass(failures: Iterable[Failure], state: State, now: datetime) -> Gate:
-    """Distinct models: the ones that fail now, and those with an incident within the window."""
-    now_failing = {one.model for one in failures if one.kind not in ("request", "abort") and _current(one, state, now)}
-    before = {name for name, at in state.failing.items() if now - at < MASS_WINDOW}
-    count = len(now_failing | before)
-    limit = max(FEWEST, math.ceil(state.settings.mass * state.total))
-    saw = f"{count} of {state.total} models failed within {_words(MASS_WINDOW)}; the limit is {limit}"
-    return Gate("mass", count < limit, saw)
-
-
-def _current(failure: Failure, state: State, now: datetime) -> bool:
-    """Whether it is about what serves, and recent: an old failure says nothing of this hour."""
-    model = state.models.get(failure.model)
-    return model is not None and model.serve.version == failure.version and now - failure.onset < MASS_WINDOW
-
-
-def _delta(duration: Duration) -> timedelta:
-    return timedelta(milliseconds=int(duration))
-
-
-def _words(delta: timedelta) -> str:
-    """A length of time in the two largest units that say something."""
-    seconds = max(0, round(delta.total_seconds()))
-    if seconds < 60:
-        return f"{seconds}s"
-    parts = [(seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "m"), (seconds % 60, "s")]
-    return "".join(f"{count}{unit}" for count, unit in [part for part in parts if part[0]][:2])
 
 
 def settled(decision: Decision, why: str) -> Decision:

@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Literal
 
 from mrc.reconcile.change import Edits, compose
-from mrc.reconcile.decide import Decision, Gate
+from mrc.reconcile.decide import Decision
 from mrc.reconcile.failure import Failure
 from mrc.reconcile.forges import Forge, ForgeError, Request
+from mrc.reconcile.gates import Gate
 from mrc.reconcile.git import GitError
 from mrc.reconcile.gittree import GitTree
 from mrc.reconcile.ledger import Ledger

@@ -61,12 +61,12 @@ def pushing() -> None:
 
 MOMENTS: dict[str, Callable[[], None]] = {
     "before it decides": lambda: before("mrc.reconcile.reconciler", "decide"),
-    "while it verifies the target": lambda: before("mrc.reconcile.reconciler", "problem"),
+    "while it verifies the target": lambda: before("mrc.reconcile.evidence", "problem"),
     "before the commit": lambda: before("mrc.reconcile.ledger", "Ledger.commit"),
     "after the commit": lambda: after("mrc.reconcile.ledger", "Ledger.commit"),
     "while git pushes": pushing,
     "after the push": lambda: after("mrc.reconcile.ledger", "Ledger.push"),
-    "when it takes the incident up": lambda: before("mrc.reconcile.reconciler", "progress"),
+    "when it takes the incident up": lambda: before("mrc.reconcile.following", "progress"),
 }
 
 
