@@ -1,11 +1,11 @@
 """A rendered file, and the line by which mrc knows its own."""
 
-from dataclasses import dataclass
+from mrc.records import dataclass
 
 MARK = "Rendered by mrc"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Artifact:
     """One file of the rendered tree: a relative path and its whole text."""
 

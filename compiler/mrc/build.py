@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from mrc.artifact import Artifact
 from mrc.cores import on_every_core
 from mrc.diagnostics import Diagnostic, at_file, has_errors
 from mrc.outcomes import Folder, Outcome, Outcomes, content_of, settled_times_of, times_of
+from mrc.records import dataclass, field
 from mrc.tree import Snapshot, WorkTree
 from mrc.write import FOREIGN, STAGING, Difference, Staging, compare, locked, of_mrc, stale
 

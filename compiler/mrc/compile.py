@@ -1,7 +1,6 @@
 """The passes composed: what the command line calls."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mrc import revert
@@ -12,6 +11,7 @@ from mrc.diagnostics import Diagnostic, Severity, has_errors
 from mrc.link import Fleet, link
 from mrc.load import Objects, load, load_models, load_shared
 from mrc.metrics import declared
+from mrc.records import dataclass, replace
 from mrc.tree import Tree
 
 

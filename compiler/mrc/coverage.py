@@ -5,13 +5,13 @@ each of the three may have just been missed, so that `lag` is their sum.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import Literal
 
 from mrc.guardrail import Absence, Guardrail
 from mrc.link import Release
+from mrc.records import dataclass
 from mrc.rollouts import EVERYTHING, Stage, active, stages
 from mrc.schema.units import Duration, Share
 

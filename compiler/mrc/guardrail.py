@@ -4,12 +4,12 @@ The verdict is 1 where the version is worse, 0 where it is fine, and absent wher
 analysis, the alerts and the generated tests all read this one series.
 """
 
-from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from mrc import labels
 from mrc.catalogue import Metric, Scope
 from mrc.promql import block, indent, number, quote, selector
+from mrc.records import dataclass, replace
 from mrc.schema.guardrail import Action, OnMissing, Tier
 from mrc.schema.units import Duration, Share, plain
 

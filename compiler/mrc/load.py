@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import cast
 
@@ -10,6 +9,7 @@ from mrc import __version__
 from mrc.diagnostics import Diagnostic, at_file, error
 from mrc.parse import parse
 from mrc.read import UNREADABLE, Document, read
+from mrc.records import dataclass, field, replace
 from mrc.schema import Envelope, Environment, Hold, Incident, ModelVersion, Repository, RolloutPolicy, Verdict
 from mrc.schema.repository import allows
 from mrc.tree import NAME, SHARED, Tree, UnreadableError

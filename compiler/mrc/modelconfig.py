@@ -8,13 +8,13 @@ import importlib.util
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from mrc.protoshape import Misfit, Step, misfits
+from mrc.records import replace
 from mrc.schema.runtime import Triton
 from mrc.schema.version import ModelVersion
 from mrc.tritonrules import refusals

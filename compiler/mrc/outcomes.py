@@ -10,12 +10,12 @@ import os
 import pickle
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from mrc import cache
 from mrc.diagnostics import Diagnostic, has_errors
+from mrc.records import dataclass, replace
 from mrc.tree import SHARED, Tree, UnreadableError
 
 # A file changed within one tick of the clock of the file system keeps its times; a tick is at most 10 ms on Linux.

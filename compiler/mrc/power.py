@@ -6,7 +6,6 @@ nothing need be known of the distribution: the binomial of exceedances, as in Da
 (3rd edition, 2003), section 7.1. Of means, rates and gauges nothing is said: their spread is not known.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
@@ -16,6 +15,7 @@ from mrc.chance import alarms, detectable, detectable_against, false_alarm, tole
 from mrc.coverage import Cell, cover
 from mrc.guardrail import Bound, Guardrail, WorseThanStable
 from mrc.link import Release
+from mrc.records import dataclass
 from mrc.schema.units import Duration
 
 # A healthy version has a quarter of the bad requests that the limit allows. Nobody tells the compiler the true share;

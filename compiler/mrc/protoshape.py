@@ -6,10 +6,11 @@ Protobuf's JSON reader stops at the first, and names a place in words; here all 
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
+
+from mrc.records import dataclass
 
 Step = str | int
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)")

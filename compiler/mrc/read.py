@@ -5,7 +5,6 @@ stay what they say. The parser is libyaml's event stream: no recursion, no const
 """
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +12,7 @@ import yaml
 from yaml._yaml import CParser
 
 from mrc.diagnostics import Diagnostic, Rule, error
+from mrc.records import dataclass
 
 Path = tuple[str | int, ...]
 Position = tuple[int, int]

@@ -1,11 +1,11 @@
 """What a release means in the phases of its rollout."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 from mrc.guardrail import Guardrail, WorseThanStable
 from mrc.link import Release, Version
 from mrc.read import Path
+from mrc.records import dataclass
 from mrc.schema.units import Duration, Share
 
 Kind = Literal["shadow", "preview", "traffic", "approval", "bake", "warm"]

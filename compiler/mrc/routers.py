@@ -1,7 +1,8 @@
 """What each router can do, as data: what is asked of one that cannot is an error, never silently nothing."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from mrc.records import dataclass
 
 Capability = Literal["weights", "mesh", "mirror", "pins", "grpc"]
 

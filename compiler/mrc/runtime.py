@@ -5,10 +5,10 @@ Settings of TGI: https://huggingface.co/docs/text-generation-inference/reference
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from mrc.records import dataclass
 from mrc.schema import ModelVersion
 from mrc.schema.runtime import Tgi, Vllm
 

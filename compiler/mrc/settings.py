@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from mrc.catalogue.own import Own
 from mrc.guardrail import Bound, Guardrail, WorseThanStable, limit_in_words
 from mrc.link import Release
 from mrc.read import Document, Path
+from mrc.records import dataclass
 from mrc.rollouts import Stage, stages
 from mrc.schema import Verdict
 from mrc.schema.units import Duration, Share

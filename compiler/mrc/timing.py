@@ -5,7 +5,6 @@ the failure is so small that it needs the whole window, the syncer has just look
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import Literal
@@ -14,6 +13,7 @@ from mrc import routers
 from mrc.coverage import Cell, cover, first_asked, sustained
 from mrc.guardrail import Guardrail
 from mrc.link import Release, Version
+from mrc.records import dataclass
 from mrc.rollouts import stages
 from mrc.schema.guardrail import Tier
 from mrc.schema.units import Duration

@@ -9,12 +9,12 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from mrc.artifact import Artifact, is_rendered
 from mrc.diagnostics import Diagnostic, at_file, error
 from mrc.exchange import exchange
+from mrc.records import dataclass
 from mrc.tree import Tree, UnreadableError
 
 FOREIGN = error(

@@ -6,12 +6,12 @@ Source: https://github.com/kubernetes/kube-state-metrics/tree/main/docs/metrics/
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from mrc import labels
 from mrc.catalogue.metric import Measure, Metric, Scope, Series, Source, TestSeries
 from mrc.promql import Match, selector, series
+from mrc.records import dataclass, replace
 from mrc.schema.units import Duration
 
 _POD = "pod-of-version-"

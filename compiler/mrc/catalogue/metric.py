@@ -2,11 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import ClassVar, Literal
 
 from mrc.promql import Match, Regex, block, number, selector, series
+from mrc.records import dataclass, field
 from mrc.schema.units import Duration
 
 

@@ -1,11 +1,11 @@
 """Metrics that a repository declares for itself, in mrc.yaml, beside the catalogue's."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 
 from mrc import expression
 from mrc.catalogue.metric import Measure, Metric, Scope, Source, TestSeries
 from mrc.promql import block, indent
+from mrc.records import dataclass
 from mrc.schema.repository import OwnMetric
 
 REPOSITORY = Source("mrc.yaml", lambda scope: {}, "version")

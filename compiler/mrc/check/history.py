@@ -1,10 +1,10 @@
 """What was merged before: versions are written once, and kept while something may go back to them."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from mrc.diagnostics import Diagnostic, at_file, error
 from mrc.link import Fleet
+from mrc.records import dataclass
 from mrc.tree import Tree, UnreadableError
 
 EDITED = error(

@@ -4,7 +4,6 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TextIO
@@ -13,6 +12,7 @@ import click
 
 from mrc import __version__
 from mrc.diagnostics import Diagnostic, Severity, show
+from mrc.records import replace
 from mrc.tree import Tree, UnreadableError, WorkTree
 
 format_option = click.option(

@@ -1,8 +1,9 @@
 """What mrc tells its users: a place, a reason and a way out."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+
+from mrc.records import dataclass
 
 
 class Severity(StrEnum):
@@ -10,7 +11,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """One thing that mrc can find: `mrc explain CODE` prints it.
 
@@ -25,7 +26,7 @@ class Rule:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, order=True)
 class Diagnostic:
     """One finding. `line` and `column` count from 1; 0 means the file as a whole."""
 

@@ -1,6 +1,5 @@
 """What linking yields: releases, and the models and the fleet that they belong to."""
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -8,6 +7,7 @@ from mrc import modelconfig, runtime
 from mrc.catalogue import Scope
 from mrc.guardrail import TIERS, Guardrail, Watched
 from mrc.read import Document, Path
+from mrc.records import dataclass
 from mrc.schema import Environment, Hold, ModelVersion, RolloutPolicy, Verdict, policy
 from mrc.schema.guardrail import Action, Tier
 

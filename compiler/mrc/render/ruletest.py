@@ -4,7 +4,6 @@ A catalogue metric is fed by the raw series of its source; a team's own PromQL, 
 by the recorded value and samples.
 """
 
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +15,7 @@ from mrc.catalogue.own import Own
 from mrc.guardrail import SAMPLES, VALUE, VERDICT, Absence, Bound, Guardrail, WorseThanStable, identity
 from mrc.link import Release
 from mrc.promql import number, selector, series
+from mrc.records import dataclass, replace
 from mrc.render.engine import fill
 from mrc.render.rules import STILL_ABORTED, TELEMETRY_MISSING, WORSE, aborted_wait, telemetry_wait
 from mrc.rollouts import active
