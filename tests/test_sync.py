@@ -59,7 +59,7 @@ def test_argo_cd_in_another_cluster_is_asked_by_its_api(tmp_path: Path) -> None:
         server = f"http://127.0.0.1:{endpoint.port}/"
         settings = {"argoCD": {"application": "models-production", "server": server}}
         asked, log = syncer(Cluster(), settings, token)
-        asked("c0ffee", BEGIN).join(10)
+        asked("c0ffee", BEGIN).join(60)
         (request,) = endpoint.requests
         assert request.method == "GET"
         assert request.path == "/api/v1/applications/models-production?refresh=normal&appNamespace=argocd"
@@ -69,7 +69,7 @@ def test_argo_cd_in_another_cluster_is_asked_by_its_api(tmp_path: Path) -> None:
         endpoint.statuses, endpoint.text = [403], b"token s3cret is not allowed"
         with pytest.raises(SyncError, match="HTTP status 403"):
             asked.ask(BEGIN)
-        asked("c0ffee", BEGIN).join(10)
+        asked("c0ffee", BEGIN).join(60)
         assert "s3cret" not in log.getvalue()
     with pytest.raises(SyncError, match="ConnectError"):
         asked.ask(BEGIN)
@@ -83,7 +83,7 @@ def test_a_syncer_that_cannot_be_asked_stops_nothing(tmp_path: Path) -> None:
     threads = []
     world = begin(tmp_path / "state", team(tmp_path), pushed=lambda commit: threads.append(asked(commit, BEGIN)))
     world.reconciler.step(seen([rollout()], [run()]))
-    threads[0].join(10)
+    threads[0].join(60)
     assert '"level": "warning"' in log.getvalue()
     assert "no route" in log.getvalue()
 

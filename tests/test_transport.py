@@ -102,19 +102,19 @@ def test_a_token_follows_no_redirect(tmp_path: Path) -> None:
 
 def test_a_slow_remote_has_all_the_time_and_a_silent_one_has_not(tmp_path: Path) -> None:
     with http(bare(tmp_path, size=200_000)) as server:
-        server.piece, server.pause = 10_000, 0.3
+        server.piece, server.pause = 8_000, 0.25
         begin = time.monotonic()
-        by_http(tmp_path, server, idle=2.5).fetch()
+        by_http(tmp_path, server, idle=5).fetch()
         assert time.monotonic() - begin > 5, "it was not slow at all"
 
         server.dead = True
         again = Ledger(Git(tmp_path / "other", askpass(tmp_path, lambda: TOKEN), transport(server.url)), server.url,
-                       "main", Identity(), seconds=2.5)  # fmt: skip
+                       "main", Identity(), seconds=5)  # fmt: skip
         begin = time.monotonic()
-        with pytest.raises(GitError, match="said nothing for 2 s") as fault:
+        with pytest.raises(GitError, match="said nothing for 5 s") as fault:
             again.fetch()
         assert fault.value.status is None
-        assert time.monotonic() - begin < 20
+        assert time.monotonic() - begin < 120
 
 
 @pytest.mark.parametrize(

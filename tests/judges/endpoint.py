@@ -8,8 +8,9 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from judges import servers
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def serve(context: ssl.SSLContext | None = None) -> Iterator[Endpoint]:
     """An endpoint on 127.0.0.1 for the length of the `with`."""
     lock = threading.Lock()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(servers.Quiet):
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             with lock:
@@ -59,16 +60,6 @@ def serve(context: ssl.SSLContext | None = None) -> Iterator[Endpoint]:
 
         do_GET = do_POST = do_PATCH = _answer  # noqa: N815
 
-        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-            """Requests are kept, not printed."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    found = Endpoint(server.server_address[1])
-    if context is not None:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    found = Endpoint(0)
+    with servers.answering(Handler, context) as found.port:
         yield found
-    finally:
-        server.shutdown()
-        server.server_close()

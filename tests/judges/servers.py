@@ -7,11 +7,14 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +37,7 @@ def serve(
     *,
     ports: int,
     log: Path,
-    seconds: float = 30,
+    seconds: float = 120,
     env: Mapping[str, str] | None = None,
 ) -> Iterator[list[int]]:
     """Start `command(ports)`, wait until `ready(ports)`, yield the ports, kill the whole process group.
@@ -91,6 +94,30 @@ def _wait(server: subprocess.Popen[bytes], ready: Callable[[], bool], seconds: f
                 return True
         time.sleep(0.02)
     return False
+
+
+class Quiet(BaseHTTPRequestHandler):
+    """A handler of HTTP requests that prints none of them."""
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+        """Requests are not news."""
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # else a caller whom a busy machine lets wait tries again after seconds
+
+
+@contextlib.contextmanager
+def answering(handler: type[Quiet], context: ssl.SSLContext | None = None) -> Iterator[int]:
+    """An HTTP server of this process on 127.0.0.1, a thread a connection, for the length of the `with`: its port."""
+    with _Server(("127.0.0.1", 0), handler) as server:
+        if context is not None:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
 
 
 def free_ports(count: int) -> list[int]:

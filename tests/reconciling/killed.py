@@ -23,7 +23,7 @@ from typing import Any
 
 import httpx
 
-from mrc.reconcile.git import Git
+from mrc.reconcile.git import Git, GitError
 from mrc.reconcile.hooks import Call, Caller
 from mrc.reconcile.ledger import Identity, Ledger
 from mrc.reconcile.reconciler import Reconciler, Seen
@@ -31,7 +31,8 @@ from mrc.reconcile.telemetry import Telemetry
 from reconciling import BEGIN, ENVIRONMENT, MODEL, Monitored, git, rollout, run, seen
 
 LIVES = 400
-ROUNDS = 60
+LONGEST = 120.0
+"""Seconds of one life, on however busy a machine."""
 READERS = {"ls-tree", "cat-file"}
 
 
@@ -106,14 +107,21 @@ def live(folder: Path, since: float, fault: Fault) -> None:
         hooks = Noted(clock, ["127.0.0.1"], pause=0.05)
         hooks.notes = folder / "calls"
         reconciler = Reconciler(ledger, ENVIRONMENT, Monitored(), Telemetry(log), clock, hook=hooks)
-        reconciler.start()
-        for _ in range(ROUNDS):
+        end, begun = time.monotonic() + LONGEST, False
+        while time.monotonic() < end:
             fault.asking = True
             found, ended = world(remote), "Close the incident" in git("log", "-1", "--format=%s", "main", cwd=remote)
             fault.asking = False
             if ended:
                 return
-            reconciler.step(found)
+            try:
+                if not begun:
+                    reconciler.start()
+                begun = True
+                reconciler.step(found)
+            except GitError as problem:
+                # git of the life before may still be at work here, and has the lock; whoever started us tries again.
+                log.write(f"{problem}\n")
             time.sleep(0.02)
     raise AssertionError("the incident did not end")
 

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
@@ -100,7 +99,7 @@ def around(remote: Path) -> Iterator[Around]:
     """The world on 127.0.0.1 for the length of the `with`."""
     found, stop = Around(remote), threading.Event()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(servers.Quiet):
         protocol_version = "HTTP/1.1"
 
         def _answer(self) -> None:
@@ -132,19 +131,11 @@ def around(remote: Path) -> Iterator[Around]:
 
         do_GET = do_POST = _answer  # noqa: N815
 
-        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-            """Requests are not news."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    found.port = server.server_address[1]
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield found
-    finally:
-        stop.set()
-        server.shutdown()
-        server.server_close()
+    with servers.answering(Handler) as found.port:
+        try:
+            yield found
+        finally:
+            stop.set()
 
 
 @dataclass
@@ -162,7 +153,7 @@ class Life:
         """What it logged; a last line that is not whole is left out."""
         return [json.loads(line) for line in self.said().splitlines() if re.fullmatch(r"\{.*\}", line)]
 
-    def until(self, what: str, so: Callable[[], object], seconds: float = 30) -> None:
+    def until(self, what: str, so: Callable[[], object], seconds: float = 120) -> None:
         """Wait, while it lives."""
         end = time.monotonic() + seconds
         while not so():
@@ -170,7 +161,7 @@ class Life:
             assert time.monotonic() < end, f"{what}: not within {seconds} s:\n{self.said()}"
             time.sleep(0.02)
 
-    def ended(self, seconds: float = 30) -> int:
+    def ended(self, seconds: float = 120) -> int:
         """How it ended; a signal is negative."""
         return self.process.wait(seconds)
 

@@ -14,11 +14,11 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from judges import servers
 from reconciling import TOKEN, git
 from reconciling.github_app import Installations
 
@@ -331,7 +331,7 @@ def serve(kind: str, remote: Path) -> Iterator[Forge]:
     """A forge on 127.0.0.1 for the length of the `with`."""
     forge, lock = Forge(kind, remote), threading.Lock()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(servers.Quiet):
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
@@ -355,14 +355,5 @@ def serve(kind: str, remote: Path) -> Iterator[Forge]:
 
         do_GET = do_POST = do_PUT = do_PATCH = _answer  # noqa: N815
 
-        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-            """Requests are kept, not printed."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    forge.port = server.server_address[1]
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with servers.answering(Handler) as forge.port:
         yield forge
-    finally:
-        server.shutdown()
-        server.server_close()

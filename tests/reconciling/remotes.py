@@ -10,15 +10,12 @@ import socket
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-from judges import tools
+from judges import servers, tools
 from reconciling import TOKEN
 
 
@@ -46,54 +43,41 @@ def ssh(remote: Path, folder: Path) -> Iterator[Ssh]:
         home, user = Path(own), os.getuid() or 65534
         shutil.copytree(tools.openssh(), home / "root", symlinks=True)
         shutil.copytree(remote, home / "models.git")
-        host, key, port = keygen(home / "host"), keygen(folder / "id"), _free()
+        host, key = keygen(home / "host"), keygen(folder / "id")
         (home / "authorized").write_text(f"restrict {(folder / 'id.pub').read_text()}")
         (home / "passwd").write_text(f"git:x:{user}:{user}::{home}:/bin/sh\n")
         (home / "group").write_text(f"git:x:{user}:\n")
         options = {
-            "ListenAddress": f"127.0.0.1:{port}", "HostKey": host, "AuthorizedKeysFile": home / "authorized",
-            "PidFile": "none", "UsePAM": "no", "StrictModes": "no", "PasswordAuthentication": "no",
-            "KbdInteractiveAuthentication": "no", "LogLevel": "ERROR",
+            "HostKey": host, "AuthorizedKeysFile": home / "authorized", "PidFile": "none", "UsePAM": "no",
+            "StrictModes": "no", "PasswordAuthentication": "no", "KbdInteractiveAuthentication": "no",
+            "LogLevel": "ERROR",
         }  # fmt: skip
         (home / "config").write_text("".join(f"{name} {value}\n" for name, value in options.items()))
         (library,) = home.glob("root/usr/lib/*/libnss_wrapper.so")
-        environment = os.environ | {
-            "LD_PRELOAD": str(library), "NSS_WRAPPER_PASSWD": str(home / "passwd"),
-            "NSS_WRAPPER_GROUP": str(home / "group"),
+        environment = {
+            "LD_PRELOAD": library, "NSS_WRAPPER_PASSWD": home / "passwd", "NSS_WRAPPER_GROUP": home / "group",
             "LD_LIBRARY_PATH": ":".join(str(each.parent) for each in (home / "root").rglob("*.so*")),
         }  # fmt: skip
-        as_user: dict[str, Any] = {}
+        as_user: list[str | Path] = []
         if os.getuid() == 0:
-            as_user = {"user": user, "group": user, "extra_groups": []}
+            as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--"]
             for path in [home, *home.rglob("*")]:
                 os.chown(path, user, user, follow_symlinks=False)
-        command = [home / "root/usr/sbin/sshd", "-D", "-e", "-f", home / "config"]
-        server = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, **as_user)
-        try:
-            _wait(port, server)
+        command: list[str | Path] = [
+            *as_user, "env", *(f"{name}={value}" for name, value in environment.items()),
+            home / "root/usr/sbin/sshd", "-D", "-e", "-f", home / "config", "-o",
+        ]  # fmt: skip
+        with servers.serve(
+            lambda ports: [*command, f"ListenAddress=127.0.0.1:{ports[0]}"], _greets, ports=1, log=folder / "sshd.log"
+        ) as (port,):
             known = folder / "known_hosts"
             known.write_text(f"[127.0.0.1]:{port} {(home / 'host.pub').read_text()}")
             yield Ssh(f"ssh://git@127.0.0.1:{port}{home}/models.git", home / "models.git", key, known)
-        finally:
-            server.terminate()
-            server.wait(10)
 
 
-def _free() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-def _wait(port: int, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(200):
-        if server.poll() is not None:
-            assert server.stderr is not None
-            raise RuntimeError(server.stderr.read().decode())
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.05)
-    raise RuntimeError("sshd does not listen")
+def _greets(ports: list[int]) -> bool:
+    with socket.create_connection(("127.0.0.1", ports[0]), 10) as found:
+        return found.recv(8).startswith(b"SSH-2.0")
 
 
 @dataclass
@@ -124,7 +108,7 @@ def http(remote: Path) -> Iterator[Http]:
     found, stop = Http(remote), threading.Event()
     core = subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True).stdout.strip()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(servers.Quiet):
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             if found.redirect:
@@ -173,7 +157,7 @@ def http(remote: Path) -> Iterator[Http]:
             self.end_headers()
             for at in range(0, len(data), found.piece):
                 if found.dead and at:
-                    stop.wait(60)
+                    stop.wait(600)
                     return
                 self.wfile.write(data[at : at + found.piece])
                 self.wfile.flush()
@@ -181,16 +165,8 @@ def http(remote: Path) -> Iterator[Http]:
 
         do_GET = do_POST = _answer  # noqa: N815
 
-        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-            """Requests are not news."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    found.port = server.server_address[1]
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield found
-    finally:
-        stop.set()
-        server.shutdown()
-        server.server_close()
+    with servers.answering(Handler) as found.port:
+        try:
+            yield found
+        finally:
+            stop.set()
