@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import mrc
+from mrc.fetch import Manifest
 from mrc.reconcile import signals
 from mrc.reconcile.git import GitError
 from mrc.reconcile.ledger import Pushed
@@ -211,6 +212,26 @@ def test_a_rollback_by_hand_is_seen_to_its_end(tmp_path: Path, monkeypatch: pyte
     for _ in range(2):
         world.reconciler.step(seen([rollout(version=12, phase="stable")]))
     assert made.log()[0] == "Close the incident of sentiment in production: recovered"
+
+
+def test_no_target_is_chosen_that_was_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model is held where people trust it most; that is another version than the fallback, which is well."""
+    made = team(tmp_path, reconcile="mode: commit, breaker: 1")
+    made.edit("environments/production.yaml", "    validated: true\n", "")
+    (made.tree / "policies/sentiment/verdicts/12.yaml").unlink()
+    made.publish("Demand nothing")
+    looked: list[int] = []
+
+    def problem(promised: Manifest, seconds: float, *, patient: bool) -> str | None:
+        looked.append(promised.version)
+        return "model.onnx is gone" if promised.version == 11 else None
+
+    monkeypatch.setattr("mrc.reconcile.evidence.problem", problem)
+    world = begin(tmp_path / "state", made)
+    world.reconciler.step(seen([rollout()], [run()]))
+    assert looked == [11, 12]
+    assert world.team.log()[0] == "Roll sentiment back to 12 in production"
+    assert "model.onnx is gone" not in world.team.show(POLICY)
 
 
 def test_people_are_called_when_the_answer_to_the_push_was_lost(tmp_path: Path) -> None:

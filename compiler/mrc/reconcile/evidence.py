@@ -1,12 +1,12 @@
 """What a decision rests on beyond the tree: how healthy environment and targets are. Asked only where it matters."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
 from mrc.compile import analyse
-from mrc.reconcile.decide import Decision, decide, targets
+from mrc.reconcile.decide import Decision, decide
 from mrc.reconcile.failure import Failure
 from mrc.reconcile.gittree import GitTree
 from mrc.reconcile.monitoring import MonitoringError
@@ -33,47 +33,56 @@ def gathered(
     if not moving:
         return state, set()
     moving, later = moving[:BATCH], {one.failure.cause for one in moving[BATCH:]}
-    unhealthy = monitoring.problems(state.settings.healthy)
+    state = replace(state, unhealthy=monitoring.problems(state.settings.healthy))
+    state = _verified(state, moving, tree, now)
     worse: dict[tuple[str, str, int], str] = {}
-    unfit: dict[tuple[str, int], str] = {}
-    for decision in moving:
-        unfit |= _unfit(tree, decision.failure, state)
-        if decision.verdict == "rejected" and decision.failure.kind != "request" and not unhealthy:
-            worse |= _worse(decision, state, unfit, monitoring)
-    return replace(state, unhealthy=unhealthy, worse=worse, unfit=unfit), later
+    for decision in _rollbacks(moving, state, now):
+        if decision.verdict == "rejected" and not state.unhealthy:
+            worse |= _worse(decision, state, monitoring)
+    return replace(state, worse=worse), later
 
 
-def _worse(
-    decision: Decision, state: State, unfit: Mapping[tuple[str, int], str], monitoring: Monitoring
-) -> dict[tuple[str, str, int], str]:
-    """The guardrails that saw the failure and that are worse in a target, too."""
-    failure = decision.failure
-    tried = targets(state.models[failure.model], failure.version, demands_validated=state.demands_validated)
-    if failure.aborted:  # git follows in any case: what the target does bears on the verdict alone
-        tried = [number for number in tried if (failure.model, number) not in unfit][:1]
+def _rollbacks(moving: Iterable[Decision], state: State, now: datetime) -> list[Decision]:
+    again = decide((one.failure for one in moving), state, now)
+    return [one for one in again if one.action == "rollback"]
+
+
+def _verified(state: State, moving: Iterable[Decision], tree: GitTree, now: datetime) -> State:
+    """Every target that would be chosen is looked at before it is; one that is not what was promised leaves its place
+    to the next."""
+    seen: set[tuple[str, int]] = set()
+    while True:
+        new = {
+            (one.failure.model, int(one.after.version)): one.failure
+            for one in moving
+            if one.after is not None and (one.failure.model, int(one.after.version)) not in seen
+        }
+        if not new:
+            return state
+        seen |= new.keys()
+        faults = {place: _fault(tree, state, failure, place[1]) for place, failure in new.items()}
+        state = replace(state, unfit={**state.unfit, **{place: fault for place, fault in faults.items() if fault}})
+        moving = _rollbacks(moving, state, now)
+
+
+def _fault(tree: GitTree, state: State, failure: Failure, version: int) -> str | None:
+    """What is wrong with a version's files."""
+    promised = manifest(analyse(tree, [failure.model]).fleet, failure.model, state.environment, version)
+    if promised is None:
+        return "cannot be rendered"
+    return problem(promised, state.settings.verify.seconds, patient=failure.aborted)
+
+
+def _worse(decision: Decision, state: State, monitoring: Monitoring) -> dict[tuple[str, str, int], str]:
+    """The guardrails that saw the failure and that are worse in the target, too."""
+    assert decision.after is not None
+    model, version = decision.failure.model, int(decision.after.version)
     found: dict[tuple[str, str, int], str] = {}
-    for number in tried:
-        for name, _ in failure.evidence:
-            try:
-                saw = monitoring.worse(state.environment, failure.model, name, number)
-            except MonitoringError as fault:
-                saw = f"cannot be asked: {fault}"
-            if saw is not None:
-                found[failure.model, name, number] = saw
-    return found
-
-
-def _unfit(tree: GitTree, failure: Failure, state: State) -> dict[tuple[str, int], str]:
-    """The targets up to the first good one that are not what was promised."""
-    fleet = analyse(tree, [failure.model]).fleet
-    found: dict[tuple[str, int], str] = {}
-    for number in targets(state.models[failure.model], failure.version, demands_validated=state.demands_validated):
-        promised = manifest(fleet, failure.model, state.environment, number)
-        if promised is None:
-            found[failure.model, number] = "cannot be rendered"
-            continue
-        fault = problem(promised, state.settings.verify.seconds, patient=failure.aborted)
-        if fault is None:
-            break
-        found[failure.model, number] = fault
+    for name, _ in decision.failure.evidence:
+        try:
+            saw = monitoring.worse(state.environment, model, name, version)
+        except MonitoringError as fault:
+            saw = f"cannot be asked: {fault}"
+        if saw is not None:
+            found[model, name, version] = saw
     return found
