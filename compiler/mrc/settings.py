@@ -1,7 +1,7 @@
 """Two releases of a model to the values that differ, and which of the differences make it looser."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from mrc.catalogue.own import Own
@@ -11,6 +11,7 @@ from mrc.read import Document, Path
 from mrc.records import dataclass
 from mrc.rollouts import Stage, stages
 from mrc.schema import Verdict
+from mrc.schema.environment import Freeze
 from mrc.schema.units import Duration, Share
 
 Direction = Literal["looser", "stricter", "other"]
@@ -42,9 +43,10 @@ def settings(before: Release, after: Release) -> tuple[Difference, ...]:
 
 
 def of_environment(before: Document, after: Document) -> tuple[Difference, ...]:
-    """What differs in the document of an environment, value by value."""
-    was, now = dict(_leaves(before.data["spec"], "")), dict(_leaves(after.data["spec"], ""))
-    return tuple(
+    """What differs in the document of an environment, value by value, and freeze by freeze."""
+    was, now = (dict(_leaves(document.data["spec"], "")) for document in (before, after))
+    freezes = [_freezes(leaves.pop("freezes", "[]")) for leaves in (was, now)]
+    values = (
         Difference(
             path,
             was.get(path),
@@ -55,6 +57,22 @@ def of_environment(before: Document, after: Document) -> tuple[Difference, ...]:
         for path in sorted(was.keys() | now.keys())
         if was.get(path) != now.get(path)
     )
+    return tuple(sorted((*values, *_frozen(*freezes)), key=lambda each: each.name))
+
+
+def _freezes(written: str) -> list[Freeze]:
+    return [Freeze.model_validate(each) for each in json.loads(written)]
+
+
+def _frozen(before: Sequence[Freeze], after: Sequence[Freeze]) -> Iterator[Difference]:
+    """A freeze that is gone makes it looser, unless another one covers all of its time."""
+    for freeze in before:
+        if freeze not in after:
+            covered = any(other.covers(freeze) for other in after)
+            yield Difference("freeze", freeze.text, None, "other" if covered else "looser", ("spec", "freezes"))
+    for index, freeze in enumerate(after):
+        if freeze not in before:
+            yield Difference("freeze", None, freeze.text, "stricter", ("spec", "freezes", index))
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -81,9 +99,6 @@ def _demanded(path: str, before: str | None, after: str | None) -> Direction:
         case "limits.guardrails":
             old, new = set(json.loads(before or "[]")), set(json.loads(after or "[]"))
             return "looser" if old - new else "stricter"
-        case "freezes":
-            gone = [each for each in json.loads(before or "[]") if each not in json.loads(after or "[]")]
-            return "looser" if gone else "stricter"
         case "reconcile.mode":
             return _less(_MODES.index(after or _MODES[0]), _MODES.index(before or _MODES[0]))
         case "reconcile.plainHosts":

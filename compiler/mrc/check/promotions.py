@@ -3,10 +3,12 @@
 Only a forward move is judged: a way back is never frozen, and needs no other environment.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from mrc.diagnostics import Diagnostic, error, warning
 from mrc.link import Fleet, Release
+from mrc.schema.environment import Freeze
 from mrc.schema.policy import PolicyEnvironment
 
 FROZEN = error(
@@ -43,7 +45,13 @@ LEFT_BEHIND = warning(
     "revision alone, and to none when they are gone.",
     hint="once this is applied, remove rollouts-pod-template-hash from the selector of the Service",
 )  # fmt: skip
-RULES = (FROZEN, NOT_FROM, REJECTED_BEFORE, NO_SOURCE, BOTH_AT_ONCE, LEFT_BEHIND)
+LIFTED = error(
+    "MRC377", "a freeze that is lifted by what it would stop",
+    reason="Who promotes would decide whether promoting is allowed: the environment's owners have frozen it until they "
+    "say otherwise, in a change of which that is the whole point.",
+    hint="lift the freeze in a change of its own, and promote when that is merged; a rollback is never frozen",
+)  # fmt: skip
+RULES = (FROZEN, NOT_FROM, REJECTED_BEFORE, NO_SOURCE, BOTH_AT_ONCE, LEFT_BEHIND, LIFTED)
 
 
 def check(fleet: Fleet, base: Fleet | None, now: datetime | None) -> list[Diagnostic]:
@@ -55,7 +63,8 @@ def check(fleet: Fleet, base: Fleet | None, now: datetime | None) -> list[Diagno
         found += _strategy(release, before)
         found += _from(fleet, base, release, forward=forward)
         if base is not None and now is not None and forward:
-            found += _frozen(release, now)
+            merged = base.environments.get(release.environment_name)
+            found += _frozen(release, merged[1].spec.freezes if merged is not None else (), now)
     return found
 
 
@@ -88,11 +97,18 @@ def _strategy(release: Release, before: PolicyEnvironment | None) -> list[Diagno
     return found
 
 
-def _frozen(release: Release, now: datetime) -> list[Diagnostic]:
+def _frozen(release: Release, merged: Iterable[Freeze], now: datetime) -> list[Diagnostic]:
+    """The freezes of the change, and where none of them holds, those that were merged: they hold until this is."""
     place, where = (*release.path, "serve", "version"), release.environment_name
-    return [
-        release.policy_document.report(FROZEN, place, f"{where} is frozen until {freeze.end}: {freeze.reason}")
+    report = release.policy_document.report
+    found = [
+        report(FROZEN, place, f"{where} is frozen until {freeze.end}: {freeze.reason}")
         for freeze in release.environment.spec.freezes
+        if freeze.holds(now)
+    ]
+    return found or [
+        report(LIFTED, place, f"{where} was frozen until {freeze.end} ({freeze.reason}), and this change lifts that")
+        for freeze in merged
         if freeze.holds(now)
     ]
 

@@ -27,6 +27,7 @@ from mrc.render.kustomize import of_environment
 from mrc.tree import Tree
 
 Key = tuple[str, str]  # environment, model
+_LIFTED = "a freeze that this change lifts,"
 
 
 def build(base: str, committed: Tree, after: Compiled, touched: Touched, now: datetime | None = None) -> Plan:
@@ -111,7 +112,7 @@ def _release(
         new_versions=_new_versions(before, after),
         sessions=_sessions(after),
         freezes=_freezes(forward) if forward is not None else (),
-        frozen=_frozen(forward, stages, now) if forward is not None and now is not None else (),
+        frozen=_frozen(before, forward, stages, now) if forward is not None and now is not None else (),
         settings=changed,
         objects=objects.differences(_only(running, paths), _only(rendered, paths)),
         files=files,
@@ -131,17 +132,23 @@ def _sessions(release: Release | None) -> int | None:
 
 
 def _freezes(release: Release) -> tuple[str, ...]:
-    return tuple(f"{freeze.when}: {freeze.reason}" for freeze in release.environment.spec.freezes)
+    return tuple(freeze.text for freeze in release.environment.spec.freezes)
 
 
-def _frozen(release: Release, stages: Iterable[StagePlan], now: datetime) -> tuple[str, ...]:
-    """The freezes that a merge at this time falls into, or that begin before its rollout is over."""
+def _frozen(before: Release | None, release: Release, stages: Iterable[StagePlan], now: datetime) -> tuple[str, ...]:
+    """The freezes that a merge at this time falls into, or that begin before its rollout is over.
+
+    What the change itself lifts counts: its owners have frozen that time until they say otherwise.
+    """
+    mine = release.environment.spec.freezes
+    merged = before.environment.spec.freezes if before is not None else []
+    lifted = [freeze for freeze in merged if not any(other.covers(freeze) for other in mine)]
     found = []
-    for freeze in release.environment.spec.freezes:
+    for freeze, what in (*((each, "the freeze") for each in mine), *((each, _LIFTED) for each in lifted)):
         if freeze.holds(now):
-            found.append(f"a merge now falls into the freeze {freeze.when}: {freeze.reason}")
+            found.append(f"a merge now falls into {what} {freeze.text}")
         elif any(freeze.holds(now + timedelta(seconds=stage.starts)) for stage in stages):
-            found.append(f"a rollout that begins now is not over before the freeze {freeze.when}: {freeze.reason}")
+            found.append(f"a rollout that begins now is not over before {what} {freeze.text}")
     return tuple(found)
 
 

@@ -248,6 +248,19 @@ class Freeze(Model):
         assert self.until is not None
         return self.from_ <= now < self.until
 
+    def covers(self, other: "Freeze") -> bool:
+        """Whether it holds whenever the other does, as far as two of a kind can be compared."""
+        if self.from_ is None or other.from_ is None:
+            return self.weekly is not None and self.weekly == other.weekly
+        assert self.until is not None
+        assert other.until is not None
+        return self.from_ <= other.from_ and other.until <= self.until
+
+    @property
+    def text(self) -> str:
+        """When and why, in words."""
+        return f"{self.when}: {self.reason}"
+
     @property
     def when(self) -> str:
         """From when until when, in words."""
