@@ -51,7 +51,13 @@ LIFTED = error(
     "say otherwise, in a change of which that is the whole point.",
     hint="lift the freeze in a change of its own, and promote when that is merged; a rollback is never frozen",
 )  # fmt: skip
-RULES = (FROZEN, NOT_FROM, REJECTED_BEFORE, NO_SOURCE, BOTH_AT_ONCE, LEFT_BEHIND, LIFTED)
+NEVER_SERVED = error(
+    "MRC378", "a fallback that has never served",
+    reason="Going back to it would be a promotion that no freeze, no other environment and no stage has held up, at "
+    "the moment when something has failed already.",
+    hint="name the version that serves now, or an older one; what is newer is promoted first",
+)  # fmt: skip
+RULES = (FROZEN, NOT_FROM, REJECTED_BEFORE, NO_SOURCE, BOTH_AT_ONCE, LEFT_BEHIND, LIFTED, NEVER_SERVED)
 
 
 def check(fleet: Fleet, base: Fleet | None, now: datetime | None) -> list[Diagnostic]:
@@ -60,6 +66,7 @@ def check(fleet: Fleet, base: Fleet | None, now: datetime | None) -> list[Diagno
     for release in fleet.releases:
         before = _served(base, release.model, release.environment_name)
         forward = _forward(release, before)
+        found += _fallback(release, before)
         found += _strategy(release, before)
         found += _from(fleet, base, release, forward=forward)
         if base is not None and now is not None and forward:
@@ -80,6 +87,17 @@ def _forward(release: Release, before: PolicyEnvironment | None) -> bool:
         return True
     version, served = release.version.number, int(before.serve.version)
     return version > served and version != before.serve.fallback
+
+
+def _fallback(release: Release, before: PolicyEnvironment | None) -> list[Diagnostic]:
+    """Versions are numbered in their order: what is newer than all that served has not served."""
+    if before is None or release.fallback is None:
+        return []
+    number, served = release.fallback.number, int(before.serve.version)
+    if number <= served or number == before.serve.fallback:
+        return []
+    message = f"fallback {number} is newer than {served}, which serves in {release.environment_name}"
+    return [release.policy_document.report(NEVER_SERVED, (*release.path, "serve", "fallback"), message)]
 
 
 def _strategy(release: Release, before: PolicyEnvironment | None) -> list[Diagnostic]:
