@@ -1,6 +1,7 @@
 """`mrc plan`: what a reviewer reads before the merge must be true, fit where it is shown, and run nothing."""
 
 import json
+import random
 import re
 import shutil
 from dataclasses import replace
@@ -14,9 +15,9 @@ from markdown_it import MarkdownIt
 
 from conftest import TOP, mrc
 from mrc.compile import analyse
-from mrc.plan import html, markdown, terminal
+from mrc.plan import chart, html, markdown, terminal
 from mrc.plan.build import build
-from mrc.plan.model import Finding, Plan, Setting
+from mrc.plan.model import Finding, Plan, ReleasePlan, Setting
 from mrc.plan.touched import touched
 from mrc.tree import Overlay, WorkTree
 from test_cases import commit
@@ -204,3 +205,47 @@ def test_the_page_needs_nothing_else_and_runs_nothing(promotion: Plan) -> None:
         assert "svg" in page.tags
         assert "url(" not in html.render(plan)
     assert HOSTILE in page.text
+
+
+@pytest.fixture(scope="module")
+def pinning() -> ReleasePlan:
+    """Another version of the recommender in production, whose sessions are pinned: 2 %, 10 %, 50 %."""
+    before = WorkTree(TOP)
+    path = "policies/recommender/policy.yaml"
+    text = before.read(path).decode()
+    at = text.index("    production:")
+    other = text[:at] + text[at:].replace("{version: 18, fallback: 17}", "{version: 17, fallback: 18}", 1)
+    after, reach = Overlay(before, {path: other.encode()}), touched([path])
+    return build("0" * 40, before, analyse(after, reach.to_load, base=before), reach).releases[0]
+
+
+def test_the_chart_says_that_pinned_sessions_drain(pinning: ReleasePlan) -> None:
+    drawn = chart.chart(pinning)
+    assert drawn is not None
+    assert [(bar.share, bar.back) for bar in drawn.bars if bar.kind in ("traffic", "bake", "warm")] == [
+        ("2%", "drains 8m"), ("10%", "drains 8m"), ("50%", "drains 8m"), ("bake", "drains 8m"), ("warm", "a commit"),
+    ]  # fmt: skip
+
+
+def test_what_is_said_of_pinned_sessions_is_what_a_router_would_do(pinning: ReleasePlan) -> None:
+    """Played: each request without a cookie goes to the new version by chance, and takes a cookie from there."""
+    chance = random.Random(7)
+    lifetime = float(pinning.sessions or 0)
+    for stage in (each for each in pinning.stages if each.kind == "traffic"):
+        share, met, answered, asked = stage.percent / 100, 0, 0, 0
+        sessions = 4000
+        for _ in range(sessions):
+            pinned_until, requests_to_meet, now = 0.0, 0, 0.0
+            for number in range(1, 61):  # one request every 20 s or so, for twenty minutes
+                now += chance.expovariate(1 / 20)
+                new = now < pinned_until or chance.random() < share
+                if new and now >= pinned_until:
+                    pinned_until = now + lifetime
+                    requests_to_meet = requests_to_meet or number
+                asked, answered = asked + 1, answered + new
+            met += 0 < requests_to_meet <= (stage.half_met or 0)
+        assert met / sessions > 0.47, "half of them have met it by then"
+        assert answered / asked >= share, "the share is the least"
+    least = pinning.stages[0]
+    assert least.half_met == 35
+    assert least.at_risk == 900 * max(each.seconds for each in pinning.restore if each.phase == "rollout")

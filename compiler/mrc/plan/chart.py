@@ -79,6 +79,7 @@ def _bar(stage: StagePlan | None, release: ReleasePlan, x: int, width: int) -> B
     if stage is None:
         back: Back | None = "pods" if release.way_back is not None and release.way_back.version is not None else None
         return Bar("after", x, width, TOP, HEIGHT, "100%", "later", "", _BACK[back], back or "none")
+    drains = stage.back == "traffic" and stage.half_met is not None
     # A share of one percent is still a line.
     height = max(2, round(HEIGHT * stage.percent / 100)) if stage.percent else 0
     return Bar(
@@ -90,6 +91,6 @@ def _bar(stage: StagePlan | None, release: ReleasePlan, x: int, width: int) -> B
         share=words.share(stage.percent) if stage.kind in ("traffic", "shadow") else stage.kind,
         length=words.length(stage.seconds) if stage.seconds is not None else "wait",
         begins=f"+{words.length(stage.starts)}{' …' if stage.approvals else ''}",
-        back=_BACK[stage.back],
-        back_kind=stage.back or "none",
+        back=f"drains {words.length(release.sessions)}" if drains and release.sessions else _BACK[stage.back],
+        back_kind="drain" if drains else stage.back or "none",
     )

@@ -1,6 +1,7 @@
 """A release to who meets the new version when, and what going back takes then."""
 
 from fractions import Fraction
+from itertools import count
 
 from mrc.link import Release
 from mrc.plan.model import Back, Restore, StagePlan, WayBack
@@ -9,7 +10,12 @@ from mrc.rollouts import Stage, stages
 
 
 def timeline(release: Release, back: WayBack, restore: tuple[Restore, ...]) -> tuple[StagePlan, ...]:
-    """The phases in their order. Requests are counted by expectedTraffic; copies and previews expose nobody."""
+    """The phases in their order. Requests are counted by expectedTraffic; copies and previews expose nobody.
+
+    Where sessions are pinned, whoever has met the new version asks it again, and nobody knows how often a session asks:
+    then the shares are the fewest requests that it answers, and all of them the most.
+    """
+    pinned = release.policy.sessions is not None
     rate = release.policy.expected_traffic.per_second
     found: list[StagePlan] = []
     starts = approvals = 0
@@ -29,7 +35,8 @@ def timeline(release: Release, back: WayBack, restore: tuple[Restore, ...]) -> t
                 group=stage.group,
                 per_second=float(per_second),
                 exposed=None if exposed is None or stage.promoted else round(exposed),
-                at_risk=_at_risk(stage, per_second, restore),
+                at_risk=_at_risk(stage, rate if pinned else per_second, restore),
+                half_met=_half_met(stage) if pinned else None,
                 back=_back(release, stage, back),
             )
         )
@@ -42,6 +49,14 @@ def _at_risk(stage: Stage, per_second: Fraction, restore: tuple[Restore, ...]) -
     phases = ("warm", "cold") if stage.promoted else ("bake",) if stage.kind == "bake" else ("rollout",)
     found = next((each.seconds for each in restore if each.phase in phases), None)
     return round(per_second * found) if found is not None and stage.answers else None
+
+
+def _half_met(stage: Stage) -> int | None:
+    """The smallest number of requests of which one meets the new version with a chance of one half or more."""
+    if not stage.answers or stage.promoted:
+        return None
+    missed = 1 - Fraction(stage.share)
+    return next(number for number in count(1) if 2 * missed**number <= 1)
 
 
 def _back(release: Release, stage: Stage, back: WayBack) -> Back | None:

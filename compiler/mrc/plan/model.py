@@ -95,12 +95,17 @@ class StagePlan(Part):
     per_second: float
     """Requests a second that the new version answers, by expectedTraffic."""
     exposed: int | None
-    """Requests that users had answered by the new version up to the end of this stage; None once a person decides."""
+    """Requests that users had answered by the new version up to the end of this stage; None once a person decides. At
+    least so many, where sessions are pinned."""
     at_risk: int | None
-    """Requests that a bad version answers in this stage at worst, until all requests are on the fallback again."""
+    """Requests that a bad version answers in this stage at worst, until all requests are on the fallback again. Where
+    sessions are pinned, every session may have met it: then these are all requests."""
     back: Back | None
     """What going back takes in this stage: Argo moves the traffic at once; a commit, then the traffic moves; or pods
-    must start first. None where there is nothing to go back to."""
+    must start first. None where there is nothing to go back to. Pinned sessions follow within their lifetime."""
+    half_met: int | None = None
+    """Where sessions are pinned: after how many requests in this stage half of the sessions have met the new version,
+    and stay with it. None where they are not, and after the promotion."""
 
 
 @dataclass(frozen=True)

@@ -146,14 +146,19 @@ def sees(planned: StagePlan) -> str:
         return f"{rate(planned.per_second)}; no user its answers"
     if planned.kind == "preview" or planned.percent == 0:
         return "no user"
-    return rate(planned.per_second)
+    return f"{rate(planned.per_second)}{_or_more(planned)}"
 
 
 def exposed(planned: StagePlan) -> str:
     """Requests answered by the new version up to the end of the stage."""
     if planned.exposed is None or planned.exposed == 0:
         return ""
-    return f"{rounded(planned.exposed)}"
+    return f"{rounded(planned.exposed)}{_or_more(planned)}"
+
+
+def _or_more(planned: StagePlan) -> str:
+    """Pinned sessions ask again what they have met."""
+    return " or more" if planned.half_met is not None and planned.percent < 100 else ""
 
 
 def at_risk(planned: StagePlan, release: ReleasePlan) -> str:
@@ -351,10 +356,12 @@ def cautions(release: ReleasePlan) -> list[str]:
             "The stages change and the version does not: a rollout in progress begins again at its first stage."
         )
     if release.sessions is not None and release.kind in ("promotion", "restart"):
+        met = [(each.half_met, share(each.percent)) for each in release.stages if each.kind == "traffic"]
+        half = ", ".join(f"after {_many(number or 1, 'request')} at {percent}" for number, percent in met)
         found.append(
             "Sessions are pinned: whoever has met the new version stays with it for up to "
-            f"{length(release.sessions)}, so that more requests meet it than the shares say, and an abort alone moves "
-            "none of theirs."
+            f"{length(release.sessions)}, and an abort alone moves none of theirs. More meet it than the shares say: "
+            f"half of the sessions {half}."
         )
     if release.kind == "rollback":
         found.append("Argo goes back without the stages where it still has this version's ReplicaSet.")
