@@ -23,6 +23,8 @@ from mrc.schema.units import Duration
 
 _PER_MINUTE = 60 // TEST_INTERVAL_SECONDS
 _WARM_UP_MINUTES = 10
+# promtool evaluates every rule of the file once a minute: an alert that waits for a day would take it half a minute.
+_PATIENCE_MINUTES = 30
 
 
 @dataclass(frozen=True)
@@ -47,16 +49,18 @@ def render(release: Release) -> list[Artifact]:
 
 def _tests(release: Release, guardrail: Guardrail) -> list[dict[str, Any]]:
     run = _run(guardrail)
-    missing_minutes = -(-telemetry_wait(guardrail).seconds // 60) + 2
+    wait = -(-telemetry_wait(guardrail).seconds // 60)
+    patient = wait <= _PATIENCE_MINUTES
     pages = not guardrail.only_served and guardrail.on_missing != "ignore"
     return [
         _test(release, guardrail, f"{guardrail.name} fires on a bad series", run.minutes, _bad(release, guardrail, run),
               _verdict(release, guardrail, 1) + _alert(guardrail, WORSE, True)),
         _test(release, guardrail, f"{guardrail.name} is silent on a good series", run.minutes,
               _good(release, guardrail, run), _verdict(release, guardrail, 0) + _alert(guardrail, WORSE, False)),
-        _test(release, guardrail, f"{guardrail.name} is undecided on no series", missing_minutes, [],
+        _test(release, guardrail, f"{guardrail.name} is undecided on no series",
+              wait + 2 if patient else _WARM_UP_MINUTES, [],
               _verdict(release, guardrail, None) + _alert(guardrail, WORSE, False)
-              + _alert(guardrail, TELEMETRY_MISSING, pages)),
+              + _alert(guardrail, TELEMETRY_MISSING, pages, "firing" if patient else "pending")),
     ]  # fmt: skip
 
 
@@ -111,9 +115,9 @@ def _verdict(release: Release, guardrail: Guardrail, value: int | None) -> list[
     return [{"expr": found, "samples": samples}]
 
 
-def _alert(guardrail: Guardrail, name: str, firing: bool) -> list[dict[str, Any]]:
-    found = {"alertname": name, "alertstate": "firing", labels.SERIES_GUARDRAIL: guardrail.name}
-    samples = [{"labels": "{}", "value": 1}] if firing else []
+def _alert(guardrail: Guardrail, name: str, there: bool, state: str = "firing") -> list[dict[str, Any]]:
+    found = {"alertname": name, "alertstate": state, labels.SERIES_GUARDRAIL: guardrail.name}
+    samples = [{"labels": "{}", "value": 1}] if there else []
     return [{"expr": f"count({selector('ALERTS', found)})", "samples": samples}]
 
 
