@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import pytest
-from pydantic import BaseModel
 
 from mrc.explain import explain
 from mrc.read import Document, read
 from mrc.schema import FILES, KINDS
 from mrc.schema.fields import class_meaning, described
+from mrc.schema.lean import BaseModel
 from mrc.schema.outline import outline
 
 

@@ -2,14 +2,16 @@
 
 from difflib import get_close_matches
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
-
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from mrc.diagnostics import Diagnostic, error
 from mrc.read import Document, Path
 from mrc.schema import API_VERSION, KINDS, Envelope
+from mrc.schema.core import ValidationError
+from mrc.schema.lean import BaseModel
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 UNKNOWN_KEY = error(
     "MRC101", "unknown key",
@@ -62,7 +64,7 @@ def parse(document: Document, kind: str) -> Envelope | list[Diagnostic]:
         return [_diagnostic(document, model, detail) for detail in details]
 
 
-def _diagnostic(document: Document, model: type[BaseModel], detail: ErrorDetails) -> Diagnostic:
+def _diagnostic(document: Document, model: type[BaseModel], detail: "ErrorDetails") -> Diagnostic:
     path, error_type = _path(document, detail["loc"]), detail["type"]
     if error_type == "extra_forbidden":
         key = str(path[-1])
@@ -95,7 +97,7 @@ def _path(document: Document, loc: tuple[str | int, ...]) -> Path:
     return tuple(path)
 
 
-def _words(detail: ErrorDetails) -> str:
+def _words(detail: "ErrorDetails") -> str:
     """The reason in the user's words."""
     context = detail.get("ctx", {})
     match detail["type"]:
@@ -117,7 +119,7 @@ def _words(detail: ErrorDetails) -> str:
             return detail["msg"]
 
 
-def _hint(detail: ErrorDetails) -> str | None:
+def _hint(detail: "ErrorDetails") -> str | None:
     if detail["type"] == "literal_error":
         choices = [choice.strip("'") for choice in detail["ctx"]["expected"].replace(" or ", ", ").split(", ")]
         close = get_close_matches(str(detail["input"]), choices, n=1, cutoff=0.5)

@@ -7,6 +7,7 @@ known from files.
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from mrc import noplugins as _before_pydantic  # noqa: F401  isort: skip
 from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
 

@@ -1,6 +1,5 @@
 """The documents of a repository, by kind."""
 
-from mrc import noplugins as _before_pydantic  # noqa: F401
 from mrc.schema.base import API_VERSION, Envelope
 from mrc.schema.environment import Environment
 from mrc.schema.hold import Hold

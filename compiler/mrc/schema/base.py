@@ -2,11 +2,14 @@
 
 import re
 from functools import cache
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, GetJsonSchemaHandler
-from pydantic.alias_generators import to_camel
-from pydantic_core import CoreSchema, PydanticCustomError
+from mrc.schema.core import PydanticCustomError
+from mrc.schema.lean import AfterValidator, BaseModel, ConfigDict, to_camel
+
+if TYPE_CHECKING:
+    from pydantic import GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
 
 API_VERSION = "mrc.dev/v1alpha1"
 
@@ -40,7 +43,7 @@ class _Described(NamedTuple):
     what: str
     longest: int
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, schema: "CoreSchema", handler: "GetJsonSchemaHandler") -> dict[str, Any]:
         # Editors take a plain 1.10 or 12e45 for a number; mrc reads the text as it stands.
         numbers = any(re.fullmatch(self.pattern, text) for text in ("1", "1.5", "1e5"))
         kind = ["string", "number"] if numbers else "string"

@@ -3,9 +3,6 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import Field, StrictBool, model_validator
-from pydantic_core import PydanticCustomError
-
 from mrc.schema.base import (
     DnsLabel,
     DnsName,
@@ -22,6 +19,8 @@ from mrc.schema.base import (
     Words,
     exactly_one,
 )
+from mrc.schema.core import PydanticCustomError
+from mrc.schema.lean import Field, StrictBool, model_validator
 from mrc.schema.reconcile import Reconcile
 from mrc.schema.router import Router
 from mrc.schema.units import Duration, Positive, Quantity, Share, Timestamp, WeekTime

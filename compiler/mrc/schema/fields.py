@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
-from pydantic import BaseModel
+from mrc.schema.lean import BaseModel
 
 _EXTRA = ("Example", "Rendered")
 

@@ -2,10 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
-
 from mrc.schema.base import MetricName, Model, Name, _text, exactly_one
+from mrc.schema.core import PydanticCustomError
+from mrc.schema.lean import Field, model_validator
 from mrc.schema.units import Duration, Positive, Share, Threshold
 
 PromQL = Annotated[str, *_text(r"[^\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]+", "a PromQL expression", 4096)]

@@ -2,10 +2,9 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
-
 from mrc.schema.base import Envelope, Model, Name, Words
+from mrc.schema.core import PydanticCustomError
+from mrc.schema.lean import Field, model_validator
 from mrc.schema.policy import Serve
 from mrc.schema.units import Timestamp
 

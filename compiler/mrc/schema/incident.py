@@ -2,10 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool, model_validator
-from pydantic_core import PydanticCustomError
-
 from mrc.schema.base import Envelope, Line, Model, Name, _text
+from mrc.schema.core import PydanticCustomError
+from mrc.schema.lean import Field, StrictBool, model_validator
 from mrc.schema.policy import Serve
 from mrc.schema.units import Positive, Timestamp
 

@@ -3,11 +3,12 @@
 import json
 from typing import Any
 
-from pydantic import BaseModel
+from mrc import noplugins as _before_pydantic  # noqa: F401  isort: skip
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
 from mrc.schema import KINDS
+from mrc.schema.base import Model
 from mrc.schema.fields import described
 
 
@@ -21,7 +22,7 @@ class _Generator(GenerateJsonSchema):
     def model_schema(self, schema: core_schema.ModelSchema) -> dict[str, Any]:
         """With what the fields mean."""
         found = super().model_schema(schema)
-        model: type[BaseModel] = schema["cls"]
+        model: type[Model] = schema["cls"]
         for name, field in described(model).items():
             shown = found["properties"][str(model.model_fields[name].alias)]
             shown.pop("title", None)

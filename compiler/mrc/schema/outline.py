@@ -4,13 +4,17 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
-from pydantic import BaseModel, TypeAdapter
-from pydantic.fields import FieldInfo
+from mrc import noplugins as _before_pydantic  # noqa: F401  isort: skip
+from pydantic import TypeAdapter
 
 from mrc.schema import KINDS
+from mrc.schema.base import Model
 from mrc.schema.fields import class_meaning, described
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 NAME, ITEM = "<name>", "[]"
 """Steps of a path that the document chooses: a key of a mapping, an item of a list."""
@@ -55,7 +59,7 @@ def outline(kind: str) -> tuple[Field, ...]:
     return tuple(_fields(kind, KINDS[kind], ()))
 
 
-def _fields(kind: str, model: type[BaseModel], above: tuple[str, ...]) -> Iterator[Field]:
+def _fields(kind: str, model: type[Model], above: tuple[str, ...]) -> Iterator[Field]:
     for name, said in described(model).items():
         info = model.model_fields[name]
         path = (*above, str(info.alias))
@@ -75,9 +79,9 @@ def _fields(kind: str, model: type[BaseModel], above: tuple[str, ...]) -> Iterat
             yield from _fields(kind, inner, (*path, *steps))
 
 
-def _inside(annotation: Any) -> tuple[tuple[str, ...], type[BaseModel] | None]:
+def _inside(annotation: Any) -> tuple[tuple[str, ...], type[Model] | None]:
     """The steps from a value to the model that it holds, and that model."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if isinstance(annotation, type) and issubclass(annotation, Model):
         return (), annotation
     arguments, origin = get_args(annotation), get_origin(annotation)
     if origin is Annotated:
@@ -91,7 +95,7 @@ def _inside(annotation: Any) -> tuple[tuple[str, ...], type[BaseModel] | None]:
     return (), None
 
 
-def _schema(info: FieldInfo) -> dict[str, Any]:
+def _schema(info: "FieldInfo") -> dict[str, Any]:
     kind: Any = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
     found: dict[str, Any] = TypeAdapter(kind).json_schema(by_alias=True)
     return found
@@ -136,10 +140,10 @@ def _bounds(schema: dict[str, Any]) -> str:
     return f"; {', '.join(numbers)} entries".replace("least 1 entries", "least 1 entry") if numbers else ""
 
 
-def _default(info: FieldInfo) -> str:
+def _default(info: "FieldInfo") -> str:
     if info.is_required():
         return ""
     value = info.get_default(call_default_factory=True)
-    if value is None or value in ({}, []) or isinstance(value, BaseModel):
+    if value is None or value in ({}, []) or isinstance(value, Model):
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)

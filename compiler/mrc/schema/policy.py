@@ -2,11 +2,10 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
-
 from mrc.schema.base import Envelope, HttpUrl, Metadata, Model, Name
+from mrc.schema.core import PydanticCustomError
 from mrc.schema.guardrail import Guardrail
+from mrc.schema.lean import Field, model_validator
 from mrc.schema.strategy import BlueGreen, Shadow, Step
 from mrc.schema.units import Duration, Positive, Rate
 

@@ -2,11 +2,10 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
-
 from mrc.schema.base import DnsLabel, DnsName, HttpUrl, Model, Name, RepositoryName, TokenUrl, exactly_one
+from mrc.schema.core import PydanticCustomError
 from mrc.schema.guardrail import PromQL
+from mrc.schema.lean import Field, model_validator
 from mrc.schema.units import Duration, Positive, Share
 
 

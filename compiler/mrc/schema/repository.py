@@ -2,10 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
-
 from mrc.schema.base import Envelope, MetricName, Model, Words, _text
 from mrc.schema.guardrail import PromQL, Unit
+from mrc.schema.lean import Field
 
 VersionPin = Annotated[
     str, *_text(r"(?:0|[1-9]\d*)(?:\.(?:\d+|\*)){1,2}", "a version of mrc such as 0.1.* or 0.1.2", 40)

@@ -3,9 +3,8 @@
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
-
 from mrc.schema.base import DnsLabel, DnsName, Model, _text, exactly_one
+from mrc.schema.lean import Field, model_validator
 
 _PART = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 GatewayName = Annotated[str, *_text(rf"{_PART}/{_PART}", "a gateway as namespace/name", 127)]

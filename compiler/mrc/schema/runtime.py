@@ -2,9 +2,8 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field
-
 from mrc.schema.base import Commit, Line, Model, Name, _text
+from mrc.schema.lean import Field
 from mrc.schema.units import Number
 
 TritonName = Annotated[str, *_text(r"[A-Za-z][A-Za-z0-9_.-]*", "a Triton model name", 100)]

@@ -3,8 +3,6 @@
 import re
 from typing import Literal, get_args
 
-from pydantic import Field, model_validator
-
 from mrc.schema.base import (
     ArtifactUri,
     Commit,
@@ -18,6 +16,7 @@ from mrc.schema.base import (
     Sha256,
     exactly_one,
 )
+from mrc.schema.lean import Field, model_validator
 from mrc.schema.runtime import Container, Tgi, Triton, Vllm
 from mrc.schema.units import Bytes, Duration, Positive, Quantity
 
