@@ -8,10 +8,8 @@ import re
 from functools import cached_property
 from typing import Any
 
-import yaml
-from yaml._yaml import CParser
-
 from mrc.diagnostics import Diagnostic, Rule, error
+from mrc.libyaml import CParser, MarkedYAMLError, ReaderError, events
 from mrc.records import dataclass
 
 Path = tuple[str | int, ...]
@@ -131,7 +129,7 @@ def _compose(text: str, places: Places | None = None) -> Any:
     parser = CParser(text)
     try:
         return _build(parser, places)
-    except yaml.MarkedYAMLError as problem:
+    except MarkedYAMLError as problem:
         mark = problem.problem_mark or problem.context_mark
         position = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         words = " ".join(part for part in (problem.context, problem.problem) if part)
@@ -139,7 +137,7 @@ def _compose(text: str, places: Places | None = None) -> Any:
         if mark and there[mark.column : mark.column + 1] == "\t":
             words = "a tab stands where YAML wants blanks"
         raise RefusedError(NOT_YAML, words or "the syntax is wrong", position) from None
-    except yaml.reader.ReaderError as problem:
+    except ReaderError as problem:
         line = text.count("\n", 0, problem.position) + 1
         raise RefusedError(NOT_YAML, "the file has a character that YAML does not allow", (line, 1)) from None
     finally:
@@ -158,26 +156,26 @@ def _build(parser: Any, places: Places | None) -> Any:
 
     while (event := next_event()) is not None:
         kind = type(event)
-        if kind is yaml.ScalarEvent:
+        if kind is events.ScalarEvent:
             if event.anchor is not None or event.tag is not None:
                 raise _refuse(event)
             value = event.value
             if event.implicit[0] and value in _CONSTANTS:
                 value = _CONSTANTS[value]
-        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+        elif kind is events.MappingStartEvent or kind is events.SequenceStartEvent:
             if event.anchor is not None or event.tag is not None:
                 raise _refuse(event)
             if len(stack) >= DEEPEST:
                 raise RefusedError(REFUSED_YAML, f"more than {DEEPEST} levels are nested", _start(event))
-            value = {} if kind is yaml.MappingStartEvent else []
-        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            value = {} if kind is events.MappingStartEvent else []
+        elif kind is events.MappingEndEvent or kind is events.SequenceEndEvent:
             container, key = stack.pop()
             if keys:
                 keys.pop()
             continue
-        elif kind is yaml.AliasEvent:
+        elif kind is events.AliasEvent:
             raise _refuse(event)
-        elif kind is yaml.DocumentStartEvent:
+        elif kind is events.DocumentStartEvent:
             documents += 1
             if documents > 1:
                 raise RefusedError(REFUSED_YAML, "the file holds more than one document", _start(event))
@@ -189,7 +187,7 @@ def _build(parser: Any, places: Places | None) -> Any:
         if count > MOST:
             raise RefusedError(REFUSED_YAML, f"the document has more than {MOST} values", _start(event))
         if type(container) is dict and key is None:
-            if kind is not yaml.ScalarEvent:
+            if kind is not events.ScalarEvent:
                 raise RefusedError(REFUSED_YAML, "a key must be a plain word", _start(event))
             key = event.value
             if key in container:
@@ -207,9 +205,9 @@ def _build(parser: Any, places: Places | None) -> Any:
             step = len(container) - 1
         else:
             result, step = value, None
-        if places is not None and (kind is yaml.ScalarEvent or type(step) is not str):
+        if places is not None and (kind is events.ScalarEvent or type(step) is not str):
             places.values[(*keys, step) if step is not None else ()] = _start(event)
-        if kind is yaml.ScalarEvent:
+        if kind is events.ScalarEvent:
             key = None
         else:
             stack.append((container, None))
@@ -224,7 +222,7 @@ def _start(event: Any) -> Position:
 
 
 def _refuse(event: Any) -> RefusedError:
-    if type(event) is yaml.AliasEvent:
+    if type(event) is events.AliasEvent:
         what = f"the alias *{event.anchor}"
     elif event.anchor is not None:
         what = f"the anchor &{event.anchor}"

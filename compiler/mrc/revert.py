@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import yaml
-
 from mrc import coverage, timing
 from mrc.diagnostics import Diagnostic, Severity, error, warning
+from mrc.libyaml import MarkedYAMLError, ReaderError
 from mrc.link import Fleet, Release, Version
 from mrc.promote import PromotionError, promote
 from mrc.rollouts import stages
@@ -29,7 +28,6 @@ RULES = (NO_REVERT, NOT_RESTORABLE)
 
 _DEEPEST = 5  # keys of a path that say where two templates differ
 _MOST = 3
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Analyse = Callable[[Tree, str], list[Diagnostic]]
 
@@ -140,8 +138,8 @@ def running(base: Tree, before: Release, version: Version) -> Any:
     if before.version.number == version.number:
         rollout = f"{before.folder}/rollout.yaml"
         try:
-            document = yaml.load(base.read(rollout), _LOADER)  # noqa: S506 a safe loader, in C where there is one
-        except (UnreadableError, yaml.YAMLError):
+            document = _loaded(base.read(rollout))
+        except (UnreadableError, MarkedYAMLError, ReaderError):
             return template(before, before.version)
         return _at(document, "spec", "template")
     if before.fallback is not None and before.fallback.number == version.number:
@@ -153,7 +151,14 @@ def template(release: Release, version: Version) -> Any:
     """The pod template of a version as it is rendered now, parsed."""
     from mrc.render import pod  # and its templates: only where there is a base to compare with
 
-    return yaml.load(pod.template(release, version), _LOADER)  # noqa: S506
+    return _loaded(pod.template(release, version))
+
+
+def _loaded(text: bytes | str) -> Any:
+    """The YAML that mrc has rendered. Raises MarkedYAMLError, ReaderError."""
+    import yaml  # whole, for its loader: only where there is a base to compare with
+
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  safe, in C where there is one
 
 
 def _at(document: Any, *keys: str) -> Any:
