@@ -1,5 +1,5 @@
 """Text that a second program reads inside of a file: templates of alerts, shells, Kubernetes' variables, vLLM, cookies,
-git's trailers. What went in comes out of that program, or of its rules, unchanged."""
+git's trailers, annotations, HTTP headers. What went in comes out of that program, or of its rules, unchanged."""
 
 import json
 import re
@@ -11,23 +11,28 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
+import h11
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from conftest import TOP
 from judges import promtool, tools
 from mrc import runtime
 from mrc.compile import analyse
+from mrc.fetch import https
+from mrc.fetch.sources import PermanentError
 from mrc.link import Release
 from mrc.reconcile.message import message
-from mrc.render import common, pod
+from mrc.render import common, ingress, pod
 from mrc.render.engine import markdown_shell, yaml_block, yaml_flow, yaml_quoted
 from mrc.render.rules import literal
-from mrc.schema import Incident
+from mrc.schema import Incident, router
 from mrc.schema.base import _PRINTABLE, _URL
 from mrc.schema.policy import Sessions
+from mrc.schema.runtime import Container
 from mrc.tree import MemoryTree
 from test_fuzz_writers import TEXT, read_back
 
@@ -216,6 +221,104 @@ def pinned_release(name: str, number: int, seconds: int) -> Release:
 @given(NAMES, st.integers(1, 10**6))
 def test_keys_of_two_versions_never_begin_alike(name: str, number: int) -> None:
     assert runtime.cache_prefix(name, number) == f"{name}-v{number}"
+
+
+# --- ingress-nginx and the AWS Load Balancer Controller read hosts and annotations ---
+
+_ARN = r"arn:aws:acm:[a-z0-9-]{1,12}:[0-9]{12}:certificate/[A-Za-z0-9-]{1,36}"
+_LABELS = st.from_regex(r"\A[a-z0-9]([-a-z0-9]{0,70}[a-z0-9])?\Z")
+DOMAINS = st.lists(st.one_of(NAMES, _LABELS), min_size=1, max_size=5).map(".".join)
+_DNS = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
+ALB_TEXTS = st.fixed_dictionaries(
+    {"domain": DOMAINS},
+    optional={
+        "ingressClass": DOMAINS,
+        "scheme": st.sampled_from(["internal", "internet-facing"]),
+        "group": st.one_of(st.from_regex(r"\A[a-z0-9-]{1,70}\Z"), TEXT),
+        "certificate": st.one_of(st.from_regex(rf"\A{_ARN}\Z"), TEXT),
+    },
+)
+
+
+@given(ALB_TEXTS, NAMES, st.one_of(st.from_regex(r"\A/[A-Za-z0-9._~/-]*\Z"), TEXT))
+def test_an_alb_reads_in_its_annotations_what_the_environment_says(
+    written: dict[str, str], name: str, ready: str
+) -> None:
+    """By the controller's own rules: plain texts, lists parted by commas, and JSON.
+
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/
+    """
+    try:
+        alb = router.Router.model_validate({"alb": written})
+        probe = Container.model_validate({"port": 80, "ready": ready}).ready
+    except ValidationError:
+        return  # refused, and not smuggled in
+    (found,) = routed(alb, name, probe)
+    notes = {key.partition("/")[2]: value for key, value in found["metadata"]["annotations"].items()}
+    assert notes.pop("scheme") == written.get("scheme", "internal")
+    assert notes.pop("target-type") == "ip"
+    assert json.loads(notes.pop("listen-ports")) == [{"HTTPS": 443} if "certificate" in written else {"HTTP": 80}]
+    assert notes.pop("healthcheck-path") == probe
+    assert probe.startswith("/")
+    assert len(probe) <= 1024
+    arns = [part.strip() for part in notes.pop("certificate-arn", "").split(",") if part.strip()]
+    assert arns == [written["certificate"]] * ("certificate" in written), "one certificate, not a list of them"
+    assert notes.pop("group.name", None) == written.get("group")
+    assert not notes, "nothing beside what is meant"
+
+
+@given(st.one_of(DOMAINS, st.text("a.-", max_size=260), TEXT), NAMES, st.booleans())
+def test_every_host_is_one_that_dns_and_kubernetes_take(domain: str, name: str, secure: bool) -> None:
+    written = {"domain": domain, **({"tlsSecret": "tls"} if secure else {})}
+    try:
+        nginx = router.Router.model_validate({"nginx": written})
+    except ValidationError:
+        return
+    found = routed(nginx, name, "/ready")
+    assert len(found) == (2 if secure else 1)
+    for each in found:
+        (rule,) = each["spec"]["rules"]
+        assert rule["host"] in (f"{name}.{domain}", f"{name}-grpc.{domain}")
+        assert _DNS.fullmatch(rule["host"])
+        assert len(rule["host"]) <= 253
+        assert set(each["metadata"].get("annotations", {})) <= {"nginx.ingress.kubernetes.io/backend-protocol"}
+
+
+def routed(way: router.Router, name: str, ready: str) -> list[Any]:
+    """The Ingresses of a model behind this router."""
+    release = example()
+    spec = release.environment.spec.model_copy(update={"router": way})
+    version = replace(release.version, server=replace(release.version.server, ready=ready))
+    environment = release.environment.model_copy(update={"spec": spec})
+    (artifact,) = ingress.render(replace(release, model=name, environment=environment, version=version))
+    return list(yaml.safe_load_all(artifact.text))
+
+
+# --- an HTTP server reads the token ---
+
+
+@settings(deadline=None, max_examples=40)  # each reads the authorities that the machine trusts
+@given(st.one_of(st.from_regex(rb"\A[!-~]{1,40}\s{0,2}\Z"), st.binary(max_size=40), TEXT.map(str.encode)))
+def test_a_token_comes_back_out_of_its_header_or_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, token: bytes
+) -> None:
+    """What a server that reads HTTP strictly sees: one header with the whole token, and nothing after it."""
+    file = tmp_path_factory.mktemp("token") / "token"
+    file.write_bytes(token)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(https.TOKEN_FILE, str(file))
+        if not re.fullmatch(rb"[!-~]+", token.strip()):
+            with pytest.raises(PermanentError, match="holds no token"):
+                https.HttpsSource()
+            return
+        headers = https.HttpsSource()._authorization
+    client, server = h11.Connection(h11.CLIENT), h11.Connection(h11.SERVER)
+    asked = h11.Request(method="GET", target="/", headers=[("Host", "models.example.com"), *headers.items()])
+    server.receive_data(client.send(asked) or b"")
+    seen = server.next_event()
+    assert isinstance(seen, h11.Request)
+    assert dict(seen.headers)[b"authorization"] == b"Bearer " + token.strip()
+    assert len(seen.headers) == 2
 
 
 # --- git reads the trailers of a message ---

@@ -51,7 +51,7 @@ class _Described(NamedTuple):
         return {"type": kind, "pattern": pattern, "maxLength": self.longest, "description": self.what}
 
 
-_LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+_LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 # Nor what turns text round on the screen, and not in the file.
 _PRINTABLE = r"[^\x00-\x1f\x7f\x85\u2028-\u202e\u2066-\u2069\ud800-\udfff]*"
 _INK = _PRINTABLE.removesuffix("*").replace("[^", r"[^\s", 1)
@@ -63,6 +63,8 @@ Name = Annotated[
 ]
 DnsLabel = Annotated[str, *_text(_LABEL, "a Kubernetes name of lower-case letters, digits and hyphens", 63)]
 DnsName = Annotated[str, *_text(rf"{_LABEL}(?:\.{_LABEL})*", "a DNS name", 253)]
+# A host is `<model>-grpc.<domain>`, and 253 long at most.
+Domain = Annotated[str, *_text(rf"{_LABEL}(?:\.{_LABEL})*", "a DNS name below which there is room for models", 207)]
 Words = Annotated[str, *_text(f"{_PRINTABLE}{_INK}{_PRINTABLE}", "a line of words", 1024)]
 Line = Annotated[str, *_text(_PRINTABLE, "one line of printable text", 1024)]
 Group = Annotated[

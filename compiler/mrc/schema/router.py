@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import Annotated, Literal
 
-from mrc.schema.base import DnsLabel, DnsName, Model, _text, exactly_one
+from mrc.schema.base import DnsLabel, DnsName, Domain, Model, _text, exactly_one
 from mrc.schema.lean import Field, model_validator
 
 _PART = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -22,7 +22,7 @@ class IstioRouter(Model):
     Example: istio-ingress/public
     Rendered: `gateways` of the VirtualService
     """
-    domain: DnsName
+    domain: Domain
     """The domain below which models answer, each at `<model>.<domain>`.
 
     Example: models.example.com
@@ -39,7 +39,7 @@ class GatewayRouter(Model):
     Example: gateways/public
     Rendered: `parentRefs` of the routes
     """
-    domain: DnsName
+    domain: Domain
     """The domain below which models answer, each at `<model>.<domain>`, and over gRPC at `<model>-grpc.<domain>`.
 
     Example: models.example.com
@@ -50,7 +50,7 @@ class GatewayRouter(Model):
 class NginxRouter(Model):
     """Ingresses of ingress-nginx; Argo Rollouts makes the canary Ingress beside them."""
 
-    domain: DnsName
+    domain: Domain
     """The domain below which models answer, each at `<model>.<domain>`.
 
     Example: models.example.com
@@ -73,7 +73,7 @@ class NginxRouter(Model):
 class AlbRouter(Model):
     """An Ingress of the AWS Load Balancer Controller; Argo Rollouts writes the weights into an annotation."""
 
-    domain: DnsName
+    domain: Domain
     """The domain below which models answer, each at `<model>.<domain>`.
 
     Example: models.example.com
