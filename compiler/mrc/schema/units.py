@@ -326,7 +326,9 @@ class Number(Scalar, int):
     def parse(cls, text: str) -> Self:
         """Raise ValueError unless `text` is a whole number of at least `least`."""
         if not re.fullmatch(r"0|[1-9][0-9]{0,9}", text) or not cls.least <= int(text) <= 10**9:
-            least = f"of at least {cls.least}" if not text.isdecimal() or len(text) < 10 else f"from {cls.least} to 10^9"
+            least = (
+                f"of at least {cls.least}" if not text.isdecimal() or len(text) < 10 else f"from {cls.least} to 10^9"
+            )
             raise ValueError(f"{text!r} is not a whole number {least}")
         return cls(text)
 
