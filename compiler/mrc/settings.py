@@ -294,7 +294,14 @@ def _verdicts(before: Release, after: Release) -> Iterator[Difference]:
     for number in sorted(before.verdicts.keys() | after.verdicts.keys()):
         was, now = (_said(each.verdicts.get(number), after.environment_name) for each in (before, after))
         if was != now:
-            yield Difference(f"verdict on {number}", was, now, "other", ("spec",))
+            taken_back = _rejected(before, number) and not _rejected(after, number)
+            place = (*after.path, "serve")
+            yield Difference(f"verdict on {number}", was, now, "looser" if taken_back else "other", place)
+
+
+def _rejected(release: Release, number: int) -> bool:
+    verdict = release.verdicts.get(number)
+    return verdict is not None and release.environment_name in verdict.spec.rejected
 
 
 def _said(verdict: Verdict | None, environment: str) -> str | None:

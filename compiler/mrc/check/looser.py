@@ -47,7 +47,8 @@ def check(fleet: Fleet, base: Fleet) -> list[Diagnostic]:
 
 def _policy(before: Release, after: Release) -> list[Diagnostic]:
     document = after.policy_document
-    if document.text == before.policy_document.text:
+    # A metric of mrc.yaml or a verdict may differ though the policy does not.
+    if document.text == before.policy_document.text and _held_to(before) == _held_to(after):
         return []
     found = []
     left_out = {one.name for one in (*before.unwatched, *after.unwatched)}
@@ -63,6 +64,10 @@ def _policy(before: Release, after: Release) -> list[Diagnostic]:
         message = f"the stages in {after.environment_name} change, and {after.version.number} serves before and after"
         found.append(document.report(STEPS_CHANGED, place, message))
     return found
+
+
+def _held_to(release: Release) -> tuple[object, ...]:
+    return release.guardrails, release.verdicts
 
 
 def _steps(release: Release) -> list[tuple[object, ...]]:

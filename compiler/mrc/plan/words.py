@@ -260,8 +260,15 @@ def tells(release: ReleasePlan) -> list[str]:
 
 def _finds(samples: int, phase: str, smallest: float | None) -> str:
     """`1,200 requests in a window (at 5%) find 1.3% bad ones or more`."""
-    share = f"{small(smallest)} bad ones or more" if smallest is not None else "nothing for certain"
+    share = found(smallest) if smallest is not None else "nothing for certain"
     return f"{rounded(samples)} requests in a window (at {phase}) find {share}"
+
+
+def found(smallest: float) -> str:
+    """What one window finds; where most requests are bad anyway, as with a lower bound, the good ones are told."""
+    if smallest > 0.5:
+        return f"{small(1 - smallest)} good ones or fewer"
+    return f"{small(smallest)} bad ones or more"
 
 
 def new_version(number: int) -> str:

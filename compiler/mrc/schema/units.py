@@ -49,6 +49,7 @@ class Scalar:
 
 _DURATION = re.compile(r"(?=.)(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?(?:(\d{1,6})ms)?", re.ASCII)
 _DURATION_PARTS = (86_400_000, 3_600_000, 60_000, 1_000, 1)
+_LONGEST = 3650 * _DURATION_PARTS[0]  # Argo counts seconds in 32 bits
 
 
 class Duration(Scalar, int):
@@ -70,8 +71,8 @@ class Duration(Scalar, int):
             hint = f' (write "{text}s" or "{text}m")' if text.isdigit() else ""
             raise ValueError(f"{text!r} is not a duration such as 30s, 5m or 1h30m{hint}")
         found = cls(sum(int(n) * part for n, part in zip(match.groups(), _DURATION_PARTS, strict=True) if n))
-        if found >= 10**6 * _DURATION_PARTS[0]:
-            raise ValueError(f"{text!r} is longer than 999999 days")
+        if found > _LONGEST:
+            raise ValueError(f"{text!r} is longer than 3650 days")
         return found
 
     @property
