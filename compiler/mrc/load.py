@@ -42,8 +42,8 @@ _NUMBER = r"[1-9][0-9]{0,8}"
 _ENVIRONMENT = re.compile(rf"environments/({NAME})\.yaml")
 _POLICY = re.compile(rf"policies/({NAME})/policy\.yaml")
 _NUMBERED = re.compile(rf"policies/({NAME})/(versions|verdicts)/({_NUMBER})\.yaml")
-_INCIDENT = re.compile(rf"incidents/({NAME})/({NAME})/(\d{{8}}-\d{{6}}-[0-9a-f]{{8}})\.yaml")
-_HOLD = re.compile(rf"holds/({NAME})/({NAME}|_all)\.yaml")
+_INCIDENT = rf"incidents/({NAME})/({NAME})/(\d{{8}}-\d{{6}}-[0-9a-f]{{8}})\.yaml"  # compiled where there is one
+_HOLD = rf"holds/({NAME})/({NAME}|_all)\.yaml"
 
 
 @dataclass
@@ -91,7 +91,7 @@ def incidents(tree: Tree) -> list[Diagnostic]:
     """What is wrong with the records of incidents. Nothing is rendered from them, so that `load` leaves them out."""
     objects, found = Objects(), list[Diagnostic]()
     for path in tree.files("incidents"):
-        match = _INCIDENT.fullmatch(path)
+        match = re.fullmatch(_INCIDENT, path)
         if match is None:
             found.append(at_file(MISPLACED, path, "mrc reads no document in this place"))
             continue
@@ -186,7 +186,7 @@ def _file(tree: Tree, path: str, objects: Objects, found: list[Diagnostic]) -> N
         parsed = _parsed(tree, path, "Environment", objects, found, match[1])
         if parsed is not None:
             objects.environments[match[1]] = cast(tuple[Document, Environment], parsed)
-    elif match := _HOLD.fullmatch(path):
+    elif match := re.fullmatch(_HOLD, path):
         environment, name = match[1], None if match[2] == "_all" else match[2]
         parsed = _parsed(tree, path, "Hold", objects, found)
         if parsed is not None:

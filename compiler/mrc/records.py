@@ -2,7 +2,7 @@
 
 `dataclasses` writes up to eight methods of each class as text and compiles them while the class is imported: for all
 classes of a render that took longer than rendering a model. Here a class is given functions that serve every class,
-and its constructor is compiled when the first object is made. What is not used by mrc is not here (slots, for one).
+and its constructor is compiled when some objects were made. What is not used by mrc is not here (slots, for one).
 """
 
 from typing import TYPE_CHECKING, ClassVar, get_origin
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from dataclasses import dataclass, field, replace
 else:
     import operator
+
+    _OFTEN = 8  # of fewer objects than this, compiling a constructor costs more than it saves
 
     class _Factory:
         """A default that is made anew for each object."""
@@ -55,9 +57,19 @@ else:
         return cls
 
     def _constructor(cls, fields, frozen):
+        names, made = tuple(fields), 0
+        defaults = {name: default[0] for name, (_, *default) in fields.items() if default}
+
         def first(self, /, *arguments, **named):
-            init = _compiled(cls, fields, frozen)
-            cls.__init__ = init
+            nonlocal made
+            made += 1
+            given = dict(zip(names, arguments, strict=False))
+            values = defaults | given | named
+            if made < _OFTEN and len(values) == len(names) and len(arguments) + len(named) == len({**given, **named}):
+                for name, value in values.items():
+                    self.__dict__[name] = value.make() if type(value) is _Factory else value
+                return
+            init = cls.__init__ = _compiled(cls, fields, frozen)
             init(self, *arguments, **named)
 
         return first
