@@ -92,6 +92,18 @@ def test_after_the_promotion_every_gate_stops_it_and_people_are_told_which(
     assert [each.name for each in found.reasons if not each.passed] == [gate]
 
 
+def test_a_fleet_that_fails_one_model_after_another_is_seen_as_one() -> None:
+    """Argo has two minutes to abort what it rolls out; until then nothing is done about it, and it counts."""
+    names = ("fraud", "spam", "ads")
+    models = tuple(model(name) for name in names)
+    waiting = tuple(failure(model=name) for name in names[1:])
+    running = {name: Running(name, 42, "progressing") for name in names[1:]}
+    assert {each.action for each in decide(waiting, state(*models, running=running), NOW)} == {"nothing"}
+    found = one(decide([failure()], state(*models, running=running, others=waiting, total=3), NOW))
+    assert (found.action, found.frozen) == ("page", True)
+    assert one(decide([failure()], state(*models, running=running, total=3), NOW)).action == "rollback"
+
+
 @pytest.mark.parametrize(
     "world",
     [

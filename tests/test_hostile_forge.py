@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
-from mrc.reconcile import signals
+from mrc.reconcile import hooks, monitoring, signals
 from mrc.reconcile.forges import Forge as Asked
 from mrc.reconcile.forges import ForgeError, Request, client, forge
 from mrc.reconcile.git import GitError
 from mrc.reconcile.gittree import GitTree
+from mrc.reconcile.hooks import Call, Caller
 from mrc.reconcile.ledger import Ledger
+from mrc.reconcile.monitoring import Monitoring, MonitoringError
 from mrc.schema.reconcile import Forge as Settings
 from reconciling import BEGIN, MODEL, TOKEN, alert, git, rollout, run, seen
 from reconciling.pull_requests import Forge, serve
@@ -122,15 +124,34 @@ def test_what_is_no_answer_is_told_in_a_word(what: str, monkeypatch: pytest.Monk
         assert TOKEN not in str(fault.value)
 
 
-def test_an_answer_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("what", ["head", "body"])
+@pytest.mark.parametrize("who", ["forge", "monitoring", "hook"])
+def test_an_answer_that_drips_is_given_up(who: str, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No read takes long, and the whole would take minutes."""
     monkeypatch.setattr(client, "TRIES", 1)
-    monkeypatch.setattr(client, "_WHOLE", 1.0)
-    for url in raw(HEAD % (b"application/json", 1000) + b" " * 1000, pause=0.1):
+    for module in (client, monitoring, hooks):
+        monkeypatch.setattr(module, "WHOLE", 1.0)
+    head = HEAD % (b"application/json", 1000)
+    answer = head + b" " * 1000 if what == "body" else head[:-4] + b"\r\nX-Drip: " + b"x" * 1000
+    for url in raw(answer, pause=0.1):
         begin = time.monotonic()
-        with pytest.raises(ForgeError, match="takes longer than 1 s") as fault:
-            asking("github", url).find("b")
-        assert fault.value.temporary
-        assert time.monotonic() - begin < 15
+        if who == "forge":
+            with pytest.raises(ForgeError, match="does not answer: ReadTimeout") as fault:
+                asking("github", url).find("b")
+            assert fault.value.temporary
+        elif who == "monitoring":
+            with pytest.raises(MonitoringError, match="ReadTimeout"):
+                Monitoring(url, url).alerts()
+        else:
+            told = None
+            caller = Caller(lambda: BEGIN, ["127.0.0.1"])
+            while told is None and time.monotonic() - begin < 60:
+                told = caller(Call("20261120-090000-12345678", "flushCache", url, b"{}"))
+                time.sleep(0.01)
+            assert told is not None
+            # The status is all that is read of it.
+            assert told.found == ("HTTP status 200" if what == "body" else "nobody answered: ReadTimeout")
+        assert time.monotonic() - begin < 60
 
 
 def test_a_remote_that_says_the_token_is_not_repeated(tmp_path: Path) -> None:

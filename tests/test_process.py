@@ -32,6 +32,7 @@ class Place:
         self.forge: Forge = stack.enter_context(serve("github", self.remote))
         self.http: Http = stack.enter_context(http(self.remote))
         self.around: Around = stack.enter_context(around(self.remote))
+        self.rule = ""
         self.forge.app, self.http.accepts = self.app, self.app.accepts
         self.config = self.around.kubeconfig(folder / "kubeconfig")
         self.options: tuple[str | Path, ...] = (
@@ -128,6 +129,7 @@ def test_who_is_killed_while_it_asks_for_a_pull_request_asks_once_and_ends_calml
 LACKS: dict[str, tuple[str, dict[str, Any], str]] = {
     "the remote takes no push": ("commit", {"http.reads": True}, "the remote would not let mrc push"),
     "the branch is protected": ("commit", {"forge.guarded": True}, "the rules of main would not let mrc push"),
+    "a rule of the remote": ("commit", {"place.rule": "main is protected"}, "(pre-receive hook declined); main is protected"),
     "no pull requests": ("pullRequest", {"forge.scope": False}, "the token may not ask for pull requests"),
     "no watch": ("observe", {"around.denied": {"watch rollouts"}}, "let mrc watch rollouts (argoproj.io) in the"),
     "an App of somebody else": ("commit", {"app.key": private_key()}, "GitHub gives the App"),
@@ -140,7 +142,11 @@ def test_who_lacks_a_right_says_which_at_its_start_and_ends(place: Place, lack: 
     made = place.team(mode)
     for name, value in lacks.items():
         owner, _, what = name.partition(".")
-        setattr(getattr(place, owner), what, value)
+        setattr(place if owner == "place" else getattr(place, owner), what, value)
+    if place.rule:
+        hook = place.remote / "hooks/pre-receive"
+        hook.write_text(f"#!/bin/sh\n! grep -q refs/heads/main$ || {{ echo {place.rule} >&2; exit 1; }}\n")
+        hook.chmod(0o755)
     with place.living() as life:
         assert life.ended() == 1
         last = life.lines()[-1]

@@ -75,6 +75,7 @@ def test_an_aborted_rollout_is_asked_for_merged_and_its_incident_closed(asked: F
     assert "state: recovered" in world.team.show(path)
     assert len(asked.pulls) == 2
     assert branches(world) == []
+    assert 'mrc_reconciler_incidents_closed_total{state="recovered"} 1' in world.reconciler.telemetry.text()
     world.team.pull()
     assert mrc("render", "--check", cwd=world.team.tree).returncode == 0
 
@@ -175,6 +176,10 @@ def test_what_the_forge_says_of_the_token_is_told_and_the_token_is_not(asked: Fo
     assert right.takes()
     asked.guarded = True
     assert not right.takes()
+    if asked.kind == "gitea":
+        asked.comments = False
+        with pytest.raises(ForgeError, match="needs the scope write:issue"):
+            right.prove()
     asked.scope = False
     with pytest.raises(ForgeError, match="may not ask for pull requests") as fault:
         right.prove()

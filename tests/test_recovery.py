@@ -73,7 +73,7 @@ def test_hooks_are_called_once_the_traffic_is_back_and_git_says_whom_it_was_abou
     told = json.loads(hooked.calls[0].body)
     assert told == {
         "incident": hooked.calls[0].incident, "model": MODEL, "environment": "production", "version": 13,
-        "from": "2026-11-20T08:58:00Z", "until": "2026-11-20T09:00:20Z",
+        "verdict": "rejected", "from": "2026-11-20T08:58:00Z", "until": "2026-11-20T09:00:20Z",
     }  # fmt: skip
     assert [(each["hook"], each["accepted"]) for each in record(world)["told"]] == [
         ("flushCache", True), ("reprocess", True),
@@ -112,16 +112,19 @@ def test_a_hook_that_refuses_is_said_and_people_are_paged(tmp_path: Path) -> Non
     assert "flushCache" in page["annotations"]["description"]
 
 
-def test_nothing_is_told_of_a_version_that_may_be_tried_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("phase", "verdict"), [("Error", "mayRetry"), ("Running", "none")])
+def test_hooks_are_called_whoever_was_to_blame_and_told_who(tmp_path: Path, phase: str, verdict: str) -> None:
+    """Users met the answers all the same, and a version that is tried again would find what it left in the caches."""
     hooked = Hooked()
     world = begin(tmp_path / "state", team(tmp_path, reconcile=PLAIN, policy=HOOKS), hook=hooked)
-    world.reconciler.step(seen([rollout()], [run(phase="Error")]))
+    message = "" if phase == "Error" else "RolloutAborted: Rollout aborted update to revision 4"
+    world.reconciler.step(seen([rollout(message=message)], [run(phase=phase)]))
     for _ in range(2):
         world.clock.pass_(seconds=10)
         world.reconciler.step(seen([rollout(version=12, phase="stable")]))
-    assert record(world)["verdict"] == "mayRetry"
+    assert record(world)["verdict"] == verdict
     assert record(world)["outcome"]["state"] == "recovered"
-    assert not hooked.calls
+    assert [json.loads(call.body)["verdict"] for call in hooked.calls] == [verdict, verdict]
 
 
 def test_a_target_that_nobody_can_judge_is_not_healthy(tmp_path: Path) -> None:

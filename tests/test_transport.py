@@ -92,6 +92,37 @@ def test_a_commit_goes_by_http_with_a_token_that_nobody_is_told(tmp_path: Path) 
     assert kept == []
 
 
+HOOKS = {
+    "takes everything": ("update", "exit 0", "done"),
+    "guards the branch": ("update", "[ $1 != refs/heads/main ]", "refused"),
+    "declines all that changes the branch": (
+        "pre-receive", "! grep -q refs/heads/main$ || { echo main is protected >&2; exit 1; }", "refused"),
+    "wants it signed": ("pre-receive",
+        "while read _ new _; do for one in $(git rev-list $new --not --all); do "
+        "git cat-file commit $one | grep -q ^gpgsig || exit 1; done; done", "refused"),
+    "lets nobody make branches": ("pre-receive", "! grep -q ^0000000", "unreachable"),
+    "knows no atomic push": ("", "receive.advertiseAtomic false", "unreachable"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HOOKS)
+def test_what_the_branch_would_refuse_is_found_without_a_push(tmp_path: Path, what: str) -> None:
+    kind, does, expected = HOOKS[what]
+    with http(bare(tmp_path)) as server:
+        if kind:
+            hook = server.remote / "hooks" / kind
+            hook.write_text(f"#!/bin/sh\n{does}\n")
+            hook.chmod(0o755)
+        else:
+            git("config", *does.split(), cwd=server.remote)
+        before = git("for-each-ref", cwd=server.remote)
+        found = by_http(tmp_path, server).would_take(BEGIN)
+        assert found.state == expected, found
+        if kind == "pre-receive" and "protected" in does:
+            assert "main is protected" in found.text
+        assert git("for-each-ref", cwd=server.remote) == before
+
+
 def test_a_token_follows_no_redirect(tmp_path: Path) -> None:
     with http(bare(tmp_path)) as there, http(there.remote) as server:
         server.redirect = f"http://127.0.0.1:{there.port}"

@@ -51,6 +51,8 @@ class Forge:
     push: bool = True
     scope: bool = True
     """Whether the token may ask for pull requests."""
+    comments: bool = True
+    """Whether the token may comment, where that is a scope of its own."""
     guarded: bool = False
     """Whether the rules of the branch take no push."""
     pulls: list[Pull] = field(default_factory=list)
@@ -222,6 +224,15 @@ def _comment(forge: Forge, number: str, data: dict[str, Any]) -> Answer:
     return 201, {}
 
 
+def _tea_comment(forge: Forge, number: str, data: dict[str, Any]) -> Answer:
+    # https://docs.gitea.com/development/oauth2-provider#scopes: asked before the body is looked at.
+    if not forge.comments:
+        return 403, {"message": "token does not have at least one of required scope(s): [write:issue]"}
+    if not data.get("body"):
+        return 422, {"message": "[Body]: Required"}
+    return _comment(forge, number, data)
+
+
 def _lab(forge: Forge, pull: Pull) -> dict[str, Any]:
     state = "merged" if pull.merged else {"open": "opened"}.get(pull.state, pull.state)
     url = f"http://127.0.0.1/example/models/-/merge_requests/{pull.number}"
@@ -321,7 +332,7 @@ ROUTES: dict[str, list[tuple[str, str, tuple[str, ...], tuple[str, ...], Callabl
         ("POST", rf"{_TEA}/pulls/(\d+)/merge", ("Do", "merge_when_checks_succeed", "head_commit_id",
          "delete_branch_after_merge"), ("Do",), _tea_merge),
         ("PATCH", rf"{_TEA}/pulls/(\d+)", ("title", "body", "state", "base"), (), _tea_close),
-        ("POST", rf"{_TEA}/issues/(\d+)/comments", ("body",), ("body",), _comment),
+        ("POST", rf"{_TEA}/issues/(\d+)/comments", ("body",), (), _tea_comment),
     ],
 }  # fmt: skip
 

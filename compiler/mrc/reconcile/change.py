@@ -1,6 +1,6 @@
 """A decision to the files that it changes. Pure: the ledger commits them, the command line writes them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -40,8 +40,10 @@ class Change:
     incidents: list[Incident] = field(default_factory=list)
 
 
-def compose(tree: Tree, environment: str, decisions: Iterable[Decision], detected: datetime, now: datetime) -> Change:
-    """All files of the decisions together, as one change of `tree`.
+def compose(
+    tree: Tree, environment: str, decisions: Iterable[Decision], detected: Mapping[str, datetime], now: datetime
+) -> Change:
+    """All files of the decisions together, as one change of `tree`. `detected`: when each cause was seen first.
 
     A rollback that cannot be written becomes a page: no decision stops another one.
     """
@@ -55,7 +57,7 @@ def compose(tree: Tree, environment: str, decisions: Iterable[Decision], detecte
         except ImpossibleError as problem:
             decision = settled(decision, str(problem))
             edits = {}
-        record = opened(environment, decision, detected, now)
+        record = opened(environment, decision, detected.get(decision.failure.cause, now), now)
         change.edits |= edits
         change.edits[incident_path(record)] = emit(record)
         change.incidents.append(record)

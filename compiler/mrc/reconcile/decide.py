@@ -41,7 +41,7 @@ class Decision:
 def decide(failures: Iterable[Failure], state: State, now: datetime) -> list[Decision]:
     """One decision a failure, in an order that does not depend on theirs."""
     ordered = sorted(set(failures), key=lambda one: (not one.aborted, one.kind != "request", one.onset, one.cause))
-    mass = gates.mass(ordered, state, now)
+    mass = gates.mass((*ordered, *state.others), state, now)
     found: list[Decision] = []
     moved: dict[str, str] = {}
     for failure in ordered:

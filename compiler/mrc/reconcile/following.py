@@ -11,7 +11,6 @@ from mrc.reconcile.hooks import Call, calls, declared
 from mrc.reconcile.monitoring import MonitoringError
 from mrc.reconcile.records import emit
 from mrc.reconcile.recovery import Progress, affected, progress
-from mrc.reconcile.state import ModelState
 from mrc.reconcile.survey import Survey, incident_path
 from mrc.reconcile.telemetry import Telemetry
 from mrc.schema import Incident
@@ -42,7 +41,7 @@ def followed(
     serve = state.serve if state is not None else None
     if model in found.unread:
         serve = record.spec.after  # a policy that cannot be read moves nothing
-    hooks = _hooks(record, state)
+    hooks = state.hooks if state is not None else Hooks()
     before = replace(before, outcome=None, told=_told(before, hooks, settings, hook, telemetry))
     wanted = tuple(declared(hooks))
     after = progress(
@@ -65,11 +64,6 @@ def _verdicts(
     except MonitoringError:
         telemetry.count("mrc_reconciler_errors_total", what="prometheus")
         return None
-
-
-def _hooks(found: Incident, state: ModelState | None) -> Hooks:
-    """What has to be told: of a version that was rejected, and of no other."""
-    return state.hooks if state is not None and found.spec.verdict == "rejected" else Hooks()
 
 
 def _told(

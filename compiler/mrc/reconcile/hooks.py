@@ -4,7 +4,6 @@ A call may be made again after a crash: it has the same body and the same key, s
 """
 
 import json
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -16,13 +15,15 @@ from urllib.parse import urlsplit
 import httpx
 
 from mrc import __version__
+from mrc.reconcile import bounded
 from mrc.schema import Incident
 from mrc.schema.incident import HookName, Told
 from mrc.schema.policy import Hook, Hooks
 from mrc.schema.units import Timestamp
 
 AT_ONCE = 8
-_TIMEOUT = httpx.Timeout(10.0, connect=5.0)  # seconds; of one read, and nothing is read but the head
+_TIMEOUT = httpx.Timeout(10.0, connect=5.0)
+WHOLE = 20.0  # seconds for a call; nothing is read but the head
 _AGAIN = frozenset((408, 425, 429))  # and every 5xx: the same call may be taken later
 _LARGEST_TOKEN = 1 << 16  # bytes
 
@@ -50,7 +51,8 @@ def calls(found: Incident, hooks: Hooks) -> list[Call]:
         return []
     body = {
         "incident": found.metadata.id, "model": found.metadata.model, "environment": found.metadata.environment,
-        "version": int(found.spec.cause.version), "from": str(affected.from_), "until": str(affected.until),
+        "version": int(found.spec.cause.version), "verdict": found.spec.verdict,
+        "from": str(affected.from_), "until": str(affected.until),
     }  # fmt: skip
     data = json.dumps(body).encode()
     return [Call(found.metadata.id, name, url, data) for name, url in declared(hooks).items()]
@@ -115,10 +117,8 @@ class Caller:
             return 0, f"not called: {host} is not among the hosts that may be called without TLS"
         try:
             headers = self._headers(call, host)
-            # OpenSSL's own default: the system's trust store, or SSL_CERT_FILE and SSL_CERT_DIR.
-            trusted = ssl.create_default_context()
             with (
-                httpx.Client(verify=trusted, timeout=_TIMEOUT, follow_redirects=False, trust_env=False) as client,
+                bounded.client(WHOLE, _TIMEOUT) as client,
                 client.stream("POST", call.url, content=call.body, headers=headers) as answer,
             ):
                 return answer.status_code, f"HTTP status {answer.status_code}"

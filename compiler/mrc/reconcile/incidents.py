@@ -4,7 +4,7 @@ What is kept in memory saves reading, and is never needed: the records in git sa
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from mrc.reconcile.gittree import GitTree
@@ -14,6 +14,15 @@ from mrc.schema import Incident
 
 LATELY = timedelta(hours=2)
 """How far back records are read for what failed; it may have begun long before it was decided on."""
+
+
+@dataclass
+class Taken:
+    """What is new in a commit: the records that are over, those of them that were open, the paths of open ones."""
+
+    over: list[Incident] = field(default_factory=list)
+    closed: list[Incident] = field(default_factory=list)
+    opened: list[str] = field(default_factory=list)
 
 
 class Incidents:
@@ -36,13 +45,12 @@ class Incidents:
         self._records.clear()
         self.open.clear()
 
-    def take_up(self, tree: GitTree) -> tuple[list[Incident], list[str]]:
-        """What is new in a commit, whoever wrote it and is gone: the records that are over, the paths of open ones."""
+    def take_up(self, tree: GitTree) -> Taken:
+        """What is new in a commit, whoever wrote it."""
         folders = tree.folders(self._folder)
         for model in self._records.keys() - folders.keys():
             self._gone(self._records.pop(model)[1])
-        over: list[Incident] = []
-        opened: list[str] = []
+        taken = Taken()
         for model, own in folders.items():
             before, had = self._records.get(model, ("", []))
             if own == before:
@@ -50,11 +58,11 @@ class Incidents:
             paths = tree.files(f"{self._folder}/{model}")
             self._gone(path for path in had if path not in paths)
             for path in paths:
-                self._take(tree, path, over, opened)
+                self._take(tree, path, taken)
             self._records[model] = own, paths
-        return over, opened
+        return taken
 
-    def _take(self, tree: GitTree, path: str, over: list[Incident], opened: list[str]) -> None:
+    def _take(self, tree: GitTree, path: str, taken: Taken) -> None:
         if path in self._ended:
             return
         found = incident(tree, path)
@@ -62,11 +70,12 @@ class Incidents:
             self.open.pop(path, None)  # mrc check says why it cannot be read
         elif found.spec.outcome is not None or found.spec.action == "page":
             self._ended.add(path)
-            self.open.pop(path, None)
-            over.append(found)
+            taken.over.append(found)
+            if self.open.pop(path, None) is not None:
+                taken.closed.append(found)
         elif path not in self.open or self.open[path].incident != found:
             self.open[path] = resumed(found)
-            opened.append(path)
+            taken.opened.append(path)
 
     def _gone(self, paths: Iterable[str]) -> None:
         """Somebody removed the records: there is nothing left to end."""

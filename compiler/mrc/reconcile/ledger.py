@@ -21,6 +21,10 @@ _PATH = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[a-zA-Z0-9_.-]+(?:/[a-zA-Z0-9_.-
 _RACES = ("fetch first", "non-fast-forward", "cannot lock ref", "incorrect old value", "failed to update ref",
           "stale info", "reference already exists")  # fmt: skip
 
+# What a remote says that would have taken it, but for what git has no place for.
+_IMPOSSIBLE = ("atomic", "failed to update ref", "cannot lock ref")
+_PROBE = "Prove that mrc may push\n\nNothing is changed by it, and no branch has it.\n"
+
 
 @dataclass(frozen=True)
 class Pushed:
@@ -158,8 +162,37 @@ class Ledger:
         return Pushed("unreachable", _said("", error) or "the remote did not answer")
 
     def may_push(self) -> Pushed:
-        """Whether the remote would let mrc write: asked, without writing."""
+        """Whether the remote would let mrc write: asked, without writing. Nothing of the branch's rules is asked."""
         return self.push(self.fetch(), "mrc/probe", dry=True)
+
+    def would_take(self, when: datetime) -> Pushed:
+        """Whether hooks and rules of the branch would take a commit of mrc, signed if it signs.
+
+        They are asked with a push that cannot succeed: whole or not at all, it moves the branch, and it makes another
+        one below the branch, which git has no place for. `unreachable` when the remote does not tell.
+        """
+        tip = self.fetch()
+        with tempfile.TemporaryDirectory(prefix="mrc-commit-") as folder:
+            commit = self._commit(tip, self.tree(tip).root, _PROBE, when, Path(folder))
+        ref, below = f"refs/heads/{self.branch}", f"refs/heads/{self.branch}/mrc-probe"
+        status, error = self._tried(ref, ["--atomic"], [f"{commit}:{ref}", f"{tip}:{below}"])
+        said = _said(status, error)
+        if any(words in status for words in _IMPOSSIBLE):
+            return Pushed("done", said)
+        # Where a hook declines all of it, it may be for the new branch.
+        if "declined" in status and "declined" not in self._tried(below, [], [f"{tip}:{below}"])[0]:
+            return Pushed("refused", said)
+        return Pushed("unreachable", said)
+
+    def _tried(self, ref: str, options: list[str], refspecs: list[str]) -> tuple[str, str]:
+        """What a push that fails says of one reference, and standard error."""
+        options = ["--porcelain", "--progress", "--no-verify", *options]
+        try:
+            _, out, error = self.git.told("push", *options, "--", self.url, *refspecs, seconds=self._seconds)
+        except GitError as problem:
+            return "", str(problem)
+        found = [line.split("\t", 2) for line in out.splitlines() if line.startswith("!\t")]
+        return next((f"\t{rest}" for _, both, rest in found if both.endswith(f":{ref}")), ""), error
 
 
 def _said(status: str, error: str) -> str:

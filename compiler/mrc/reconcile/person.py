@@ -33,7 +33,7 @@ def rollback(
     (decision,) = decide([failure], state, now)
     if decision.action != "rollback":
         raise PersonError("; ".join(gate.saw for gate in decision.reasons if not gate.passed))
-    return decision, compose(tree, environment, [decision], now, now)
+    return decision, compose(tree, environment, [decision], {}, now)
 
 
 def hold(tree: Tree, model: str | None, environment: str, reason: str, by: str, now: datetime) -> Edits:

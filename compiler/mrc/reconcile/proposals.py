@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from mrc.reconcile.change import Edits, compose
+from mrc.reconcile.change import Change, Edits, compose
 from mrc.reconcile.decide import Decision
 from mrc.reconcile.failure import Failure
 from mrc.reconcile.forges import Forge, ForgeError, Request
@@ -185,17 +185,22 @@ class Proposals:
         parents = self._ledger.parents(one.commit)
         if len(parents) != 1:
             return False
-        metadata, spec = one.record.metadata, one.record.spec
+        metadata = one.record.metadata
         tree = self._ledger.bring(parents[0])
         edits: Edits = {incident_path(one.record): emit(one.record)}
         if one.step == "rollback":
             found = survey(tree, self._environment, [metadata.model])
             if found is None or metadata.model not in found.models:
                 return False
-            edits = compose(
-                tree, self._environment, [decided(one.record)], spec.times.detected, spec.times.decided
-            ).edits
+            edits = self._composed(tree, one.record).edits
         return self._ledger.makes(one.commit, tree, edits)
+
+    def _composed(self, tree: Tree, record: Incident) -> Change:
+        """What was decided then, as a change of a tree."""
+        times = record.spec.times
+        return compose(
+            tree, self._environment, [decided(record)], {record.spec.cause.id: times.detected}, times.decided
+        )
 
     def _merge(self, one: Proposal, request: Request) -> None:
         if one.commit in self._arranged:
@@ -220,7 +225,7 @@ class Proposals:
             return one, f"{metadata.model} does not serve in {metadata.environment} any more"
         if state.serve.version != spec.before.version:
             return one, f"git names version {int(state.serve.version)} by now"
-        change = compose(tree, self._environment, [decided(one.record)], spec.times.detected, spec.times.decided)
+        change = self._composed(tree, one.record)
         (record,) = change.incidents
         if record.spec.action != spec.action:
             return one, next(gate.saw for gate in record.spec.reasons if not gate.passed)

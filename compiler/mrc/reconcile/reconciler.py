@@ -134,13 +134,16 @@ class Reconciler:
         return settings.mode
 
     def _take_up(self, tree: GitTree) -> None:
-        over, opened = self._incidents.take_up(tree)
+        taken = self._incidents.take_up(tree)
         now = self.clock()
+        telling.closed(self.telemetry, taken.closed)
         # A page may be ours, and the answer to its push was lost.
-        self._pages.add(one for one in over if one.spec.outcome is not None and one.spec.outcome.at > now - PAGED_FOR)
+        self._pages.add(
+            one for one in taken.over if one.spec.outcome is not None and one.spec.outcome.at > now - PAGED_FOR
+        )
         if self._proposals is None:
             return
-        for path in opened:
+        for path in taken.opened:
             one = self._incidents.open[path]
             if one.incident.spec.affected is None:
                 self._incidents.open[path] = replace(one, pushed=now)  # it is merged
@@ -168,6 +171,7 @@ class Reconciler:
         current = {failure.cause for failure in seen.failures}
         self._detected = {cause: at for cause, at in self._detected.items() if cause in current}
         self._quiet = {cause: until for cause, until in self._quiet.items() if cause in current}
+        self._observed &= current
 
     def _converge(self, due: list[Failure], seen: Seen) -> None:
         for _ in range(RACES):
@@ -205,12 +209,12 @@ class Reconciler:
     ) -> list[Decision]:
         if not due:
             return []
-        found = self._surveys.survey(tree, {failure.model for failure in due})
+        found = self._surveys.survey(tree, {failure.model for failure in seen.failures})
         if found is None:
             raise RefusedError(f"environments/{self.environment}.yaml cannot be read")
         if self._proposals is not None:
             found = self._proposals.counted(found)
-        state = self._state(tree, found, seen, now)
+        state = self._state(tree, found, due, seen, now)
         state, later = gathered(state, due, tree, self.monitoring, now)
         decisions = decide(due, state, now)
         if later:
@@ -221,8 +225,9 @@ class Reconciler:
                 telling.decided(self.telemetry, decision)
         return decisions
 
-    def _state(self, tree: GitTree, found: Survey, seen: Seen, now: datetime) -> State:
+    def _state(self, tree: GitTree, found: Survey, due: list[Failure], seen: Seen, now: datetime) -> State:
         waiting = self._proposals.waiting() if self._proposals is not None else []
+        causes = {failure.cause for failure in due}
         return State(
             self.environment,
             found.environment.spec.reconcile,
@@ -232,6 +237,7 @@ class Reconciler:
             self._incidents.failing(tree, now, waiting),
             found.hold,
             running=seen.running,
+            others=tuple(one for one in seen.failures if one.cause not in causes),
         )
 
     def _progress(self, seen: Seen) -> list[Progress]:
@@ -258,8 +264,7 @@ class Reconciler:
 
     def _write(self, tree: GitTree, decisions: list[Decision], ended: list[Progress], now: datetime) -> bool:
         """One commit for all of it, pushed. False: somebody was faster, decide again."""
-        detected = min((self._detected.get(one.failure.cause, now) for one in decisions), default=now)
-        change = compose(tree, self.environment, decisions, detected, now)
+        change = compose(tree, self.environment, decisions, self._detected, now)
         later = went_on(change, ended)
         begin = time.monotonic()
         said = message(self.environment, [*change.incidents, *later])
@@ -289,8 +294,7 @@ class Reconciler:
         """A pull request for each of it. False: somebody was faster, decide again."""
         assert self._proposals is not None
         for decision in decisions:
-            detected = self._detected.get(decision.failure.cause, now)
-            change = compose(tree, self.environment, [decision], detected, now)
+            change = compose(tree, self.environment, [decision], self._detected, now)
             (record,) = change.incidents
             if not self._proposals.propose(tree, "rollback", record, change.edits, now):
                 return False

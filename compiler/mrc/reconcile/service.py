@@ -112,6 +112,8 @@ class Service:
             asked = self._ledger.may_push()
             if asked.state != "done":
                 raise RefusedError(f"the remote would not let mrc push: {asked.text}")
+        if settings.mode == "commit":
+            self._would_take()
         if settings.mode == "commit" and settings.forge is not None and self._token is not None:
             self._taken(self._forge(settings.forge, self._token))
         return reconciler, environment
@@ -126,6 +128,16 @@ class Service:
             return
         if missing:
             raise RefusedError(f"the API server would not let mrc {'; '.join(missing)}")
+
+    def _would_take(self) -> None:
+        """Raises RefusedError when a hook or a rule of the remote would not take what mrc pushes to the branch."""
+        asked = self._ledger.would_take(self._clock())
+        if asked.state == "refused":
+            said = f"the remote would not let mrc push to {self._ledger.branch}: {asked.text}"
+            raise RefusedError(f"{said}. Let it, or write mode: pullRequest")
+        if asked.state != "done":
+            said = f"the remote does not say whether it takes pushes to {self._ledger.branch}"
+            self._telemetry.log(said, level="warning", said=asked.text)
 
     def _taken(self, asked: Forge) -> None:
         """Raises RefusedError when the branch's rules would not take a push; a forge that does not say is no proof."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from mrc.reconcile.failure import Running
+from mrc.reconcile.failure import Failure, Running
 from mrc.schema import Hold, Incident
 from mrc.schema.guardrail import Guardrail
 from mrc.schema.policy import Hooks, Serve
@@ -31,7 +31,7 @@ class ModelState:
 
 @dataclass(frozen=True)
 class State:
-    """The environment at one commit. `models` are those that failed."""
+    """The environment at one commit. `models` are those that fail."""
 
     environment: str
     settings: Reconcile
@@ -50,3 +50,5 @@ class State:
     unfit: Mapping[tuple[str, int], str] = field(default_factory=dict)
     """Versions whose files are not what was promised, by model and version."""
     running: Mapping[str, Running] = field(default_factory=dict)
+    others: tuple[Failure, ...] = ()
+    """What fails besides, and was decided on a moment ago: a fleet may fail one model after another."""

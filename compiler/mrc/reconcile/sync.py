@@ -4,7 +4,6 @@ Argo CD: https://argo-cd.readthedocs.io/en/stable/operator-manual/annotations-an
 Flux: https://fluxcd.io/flux/components/source/gitrepositories/#triggering-a-reconcile
 """
 
-import ssl
 import threading
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from urllib.parse import quote
 
 import httpx
 
+from mrc.reconcile import bounded
 from mrc.reconcile.telemetry import Telemetry
 from mrc.schema.reconcile import ArgoCD, Flux, Sync
 
@@ -75,9 +75,7 @@ class Syncer:
             with self._token.open("rb") as file:
                 token = file.read(_LARGEST_TOKEN).decode("ascii").strip()
             with (
-                httpx.Client(
-                    verify=ssl.create_default_context(), timeout=_SECONDS, follow_redirects=False, trust_env=False
-                ) as client,
+                bounded.client(_SECONDS, _SECONDS) as client,
                 client.stream("GET", url, params=query, headers={"Authorization": f"Bearer {token}"}) as answer,
             ):
                 status = answer.status_code

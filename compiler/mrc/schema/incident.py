@@ -234,7 +234,7 @@ class IncidentSpec(Model):
     """Everything that was looked at."""
     times: Times
     affected: Affected | None = None
-    """When users may have met the version that was rejected; with hooks alone. It is on record before they are called.
+    """When users may have met the version that was gone back from; with hooks alone. On record before they are called.
 
     Example: {from: 2026-10-04T09:07:00Z, until: 2026-10-04T09:12:32Z}
     """

@@ -56,8 +56,8 @@ class Hook(Model):
     """An address that is called after a rollback."""
 
     url: HttpUrl
-    """Where a POST with the model, the environment, the version and the time range as JSON goes. `http://` needs a host
-    that the environment names in `reconcile.plainHosts`.
+    """Where a POST with the model, the environment, the version, its verdict and the time range as JSON goes. `http://`
+    needs a host that the environment names in `reconcile.plainHosts`.
 
     Example: https://features.example.com/hooks/flush
     Rendered: the runbook
@@ -65,7 +65,7 @@ class Hook(Model):
 
 
 class Hooks(Model):
-    """What has to be told when a version was rejected: what it left behind outlives it."""
+    """What has to be told when a version was gone back from: what it left behind outlives it."""
 
     flush_cache: Hook | None = None
     """Drops what the version has put into caches. Its keys begin with `<model>-v<version>`.

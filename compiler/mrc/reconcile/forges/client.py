@@ -2,7 +2,6 @@
 
 import functools
 import json
-import ssl
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -11,13 +10,14 @@ from typing import Any, Literal, ParamSpec, TypeVar
 import httpx
 
 from mrc import __version__
+from mrc.reconcile import bounded
 
 TRIES = 3
 PATIENCE = 5.0
 """Seconds that a forge may ask to wait while a caller waits; for longer, it is left alone until then."""
 _LONGEST = 3600.0  # seconds; no answer keeps mrc away for longer
 _TIMEOUT = httpx.Timeout(10.0, connect=5.0)
-_WHOLE = 30.0  # seconds for an answer, however it comes
+WHOLE = 30.0  # seconds for an answer, however it comes
 _TEMPORARY = frozenset((408, 425, 429))  # and every 5xx
 _LARGEST = 8 << 20  # bytes of an answer
 _LONGEST_TEXT = 300  # characters of what it says
@@ -50,10 +50,7 @@ class Client:
 
     def __init__(self, api: str, headers: Callable[[], Mapping[str, str]], secret: Callable[[], str]) -> None:
         self.api, self._headers, self._secret = api.rstrip("/"), headers, secret
-        # The system's trust store, or SSL_CERT_FILE and SSL_CERT_DIR.
-        self._http = httpx.Client(
-            verify=ssl.create_default_context(), timeout=_TIMEOUT, follow_redirects=False, trust_env=False
-        )
+        self._http = bounded.client(WHOLE, _TIMEOUT)
         self._until = float("-inf")
 
     def ask(
@@ -95,7 +92,6 @@ class Client:
         self, method: str, path: str, query: Mapping[str, str] | None, body: Any, expect: Collection[int]
     ) -> tuple[int, Any]:
         url = path if path.startswith("http") else f"{self.api}{path}"
-        until = time.monotonic() + _WHOLE
         own = {"Accept": "application/json", "User-Agent": f"mrc/{__version__}", **self._headers()}
         try:
             with self._http.stream(method, url, params=query, json=body, headers=own) as answer:
@@ -104,8 +100,6 @@ class Client:
                     data += chunk
                     if len(data) > _LARGEST:
                         raise ForgeError("its answer is too long", temporary=False)
-                    if time.monotonic() > until:
-                        raise _AgainError(f"its answer takes longer than {_WHOLE:.0f} s")
         except (httpx.InvalidURL, UnicodeError):
             raise ForgeError("its address or the token cannot be used", temporary=False) from None
         except (httpx.HTTPError, OSError) as problem:

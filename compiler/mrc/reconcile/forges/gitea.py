@@ -23,6 +23,18 @@ class Gitea:
     def prove(self) -> None:
         self._learn()
         self._client.may_request(f"{self._path}/pulls", {"title": "mrc", "head": self._base, "base": self._base})
+        self._may_comment()
+
+    def _may_comment(self) -> None:
+        """A request is closed with a word why, which is another scope. A comment without one is refused in any case;
+        but who may not comment is told so first."""
+        try:
+            self._client.ask("POST", f"{self._path}/issues/1/comments", body={}, expect=(422,))
+        except ForgeError as problem:
+            if problem.temporary:
+                raise
+            said = f"the token may not comment on pull requests, which needs the scope write:issue: {problem}"
+            raise ForgeError(said, temporary=False, status=problem.status) from None
 
     @understood
     def takes(self) -> bool:
