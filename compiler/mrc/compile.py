@@ -62,6 +62,15 @@ def analyse(
     return _compared(tree, linked, Base(base, before.fleet), before, now)
 
 
+def linked(tree: Tree, models: Iterable[str], like: Compiled | None = None) -> Compiled:
+    """Read, parse and link these models, and check nothing: for who asks a part of the rules himself.
+
+    What has the same bytes in `like`, which came of a tree much like this one, is not parsed again.
+    """
+    objects, found = load(tree, models, like.objects if like is not None else None)
+    return _linked(objects, found, like=like.fleet if like is not None else None)
+
+
 def analyse_models(
     shared: Shared, names: Collection[str], base: Shared | None = None, now: datetime | None = None
 ) -> Compiled:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from mrc.check import Base, check
-from mrc.compile import analyse
+from mrc.compile import Compiled, linked
 from mrc.diagnostics import Diagnostic, Severity
 from mrc.link import Fleet, LinkedModel, Release
 from mrc.load import load
@@ -15,7 +15,7 @@ from mrc.reconcile.decide import Decision, settled
 from mrc.reconcile.failure import Failure
 from mrc.reconcile.records import emit
 from mrc.reconcile.survey import incident_path, served
-from mrc.render import render
+from mrc.render import render, runbook
 from mrc.schema import Hold, Incident, Verdict
 from mrc.schema.hold import HoldMetadata, HoldSpec
 from mrc.schema.incident import Affected, Cause, Evidence, IncidentMetadata, IncidentSpec, Outcome, Reason, Times, Told
@@ -47,13 +47,13 @@ def compose(
 
     A rollback that cannot be written becomes a page: no decision stops another one.
     """
-    change = Change()
+    change, shared = Change(), linked(tree, [])
     frozen: Decision | None = None
     for decision in decisions:
         if decision.action == "nothing":
             continue
         try:
-            edits = _moved(Overlay(tree, change.edits), environment, decision, now)
+            edits = _moved(Overlay(tree, change.edits), shared, environment, decision, now)
         except ImpossibleError as problem:
             decision = settled(decision, str(problem))
             edits = {}
@@ -67,13 +67,13 @@ def compose(
     return change
 
 
-def _moved(tree: Tree, environment: str, decision: Decision, now: datetime) -> Edits:
+def _moved(tree: Tree, shared: Compiled, environment: str, decision: Decision, now: datetime) -> Edits:
     """What a rollback changes, without its incident; nothing for a page. Raises ImpossibleError."""
     if decision.action != "rollback":
         return {}
     assert decision.after is not None
     name, failure = decision.failure.model, decision.failure
-    before = analyse(tree, [name])
+    before = linked(tree, [name], shared)
     model = before.fleet.models.get(name)
     if model is None:
         raise ImpossibleError(f"the policy of {name} cannot be read")
@@ -92,7 +92,7 @@ def _moved(tree: Tree, environment: str, decision: Decision, now: datetime) -> E
         edits[f"holds/{environment}/{name}.yaml"] = emit(_hold(environment, decision, now))
     if decision.verdict == "rejected":
         edits |= _rejected(tree, before.fleet, environment, decision, now)
-    edits |= _rendered(tree, Overlay(tree, edits), before.fleet, name, environment)
+    edits |= _rendered(tree, Overlay(tree, edits), before, name, environment)
     assert failure.model == name
     return {path: data for path, data in edits.items() if data != _bytes(tree, path)}
 
@@ -176,9 +176,9 @@ def _comments(data: bytes | None) -> bytes:
     return kept
 
 
-def _rendered(before: Tree, after: Tree, had: Fleet, name: str, environment: str) -> Edits:
+def _rendered(before: Tree, after: Tree, was: Compiled, name: str, environment: str) -> Edits:
     """The folder of the model here, whole, and what the verdict changes in its other environments."""
-    fleet = analyse(after, [name]).fleet
+    fleet, had = linked(after, [name], was).fleet, was.fleet
     release = _release(fleet, name, environment)
     if release is None:
         raise ImpossibleError(f"{name} would not link in {environment}: see mrc check")
@@ -189,16 +189,17 @@ def _rendered(before: Tree, after: Tree, had: Fleet, name: str, environment: str
     there = [path for path in before.files(release.folder) if path not in wanted]
     edits: Edits = {**wanted, **dict.fromkeys(there)}
     for other in fleet.models[name].releases:
-        was = _release(had, name, other.environment_name)
-        if other.environment_name != environment and was is not None:
-            edits |= _beside(before, was, other)
+        old = _release(had, name, other.environment_name)
+        if other.environment_name != environment and old is not None and old.verdicts != other.verdicts:
+            edits |= _beside(before, old, other)
     return edits
 
 
 def _beside(tree: Tree, was: Release, now: Release) -> Edits:
-    """What changes of another environment; what was stale there before is not this change's to move."""
-    old = {artifact.path: artifact.text.encode() for artifact in render(was)}
-    new = {artifact.path: artifact.text.encode() for artifact in render(now)}
+    """What a verdict changes in another environment: it is told in the runbook, and moves nothing there. What was stale
+    before is not this change's to move."""
+    old = {artifact.path: artifact.text.encode() for artifact in runbook.render(was)}
+    new = {artifact.path: artifact.text.encode() for artifact in runbook.render(now)}
     return {path: data for path, data in new.items() if data != old.get(path) and old.get(path) == _bytes(tree, path)}
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
-from mrc.compile import analyse
+from mrc.compile import Compiled, linked
 from mrc.reconcile.decide import Decision, decide
 from mrc.reconcile.failure import Failure
 from mrc.reconcile.gittree import GitTree
@@ -51,6 +51,7 @@ def _verified(state: State, moving: Iterable[Decision], tree: GitTree, now: date
     """Every target that would be chosen is looked at before it is; one that is not what was promised leaves its place
     to the next."""
     seen: set[tuple[str, int]] = set()
+    shared = linked(tree, [])
     while True:
         new = {
             (one.failure.model, int(one.after.version)): one.failure
@@ -60,14 +61,14 @@ def _verified(state: State, moving: Iterable[Decision], tree: GitTree, now: date
         if not new:
             return state
         seen |= new.keys()
-        faults = {place: _fault(tree, state, failure, place[1]) for place, failure in new.items()}
+        faults = {place: _fault(tree, shared, state, failure, place[1]) for place, failure in new.items()}
         state = replace(state, unfit={**state.unfit, **{place: fault for place, fault in faults.items() if fault}})
         moving = _rollbacks(moving, state, now)
 
 
-def _fault(tree: GitTree, state: State, failure: Failure, version: int) -> str | None:
+def _fault(tree: GitTree, shared: Compiled, state: State, failure: Failure, version: int) -> str | None:
     """What is wrong with a version's files."""
-    promised = manifest(analyse(tree, [failure.model]).fleet, failure.model, state.environment, version)
+    promised = manifest(linked(tree, [failure.model], shared).fleet, failure.model, state.environment, version)
     if promised is None:
         return "cannot be rendered"
     return problem(promised, state.settings.verify.seconds, patient=failure.aborted)

@@ -17,6 +17,9 @@ Kind = Literal["blob", "tree"]
 _AHEAD = 64
 """How many objects are asked for before the first answer is read: their names must fit into a pipe."""
 _SLICE = 1 << 20
+_SMALL = 1 << 16
+_KEPT = 4 << 20
+"""Bytes of one document that is kept, and of all of them: one pass reads the same few again and again."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,25 @@ class Objects:
     def __init__(self, git: Git) -> None:
         self._git = git
         self._reader: Any = None
+        self._known: dict[str, Object] = {}
+        self._size = 0
 
     def read(self, name: str, most: int | None = None) -> Object | None:
         """The object of a name or an id, with `most` bytes at most; None where there is none. Raises GitError."""
-        return next(self.each([name], most))
+        known = self._known.get(name)
+        if known is not None:
+            return known
+        found = next(self.each([name], most))
+        if found is not None and found.id == name and found.data is not None and len(found.data) <= _SMALL:
+            self._keep(found, len(found.data))
+        return found
+
+    def _keep(self, found: Object, size: int) -> None:
+        if self._size + size > _KEPT:
+            self._known.clear()
+            self._size = 0
+        self._known[found.id] = found
+        self._size += size
 
     def each(self, names: Iterable[str], most: int | None = None) -> Iterator[Object | None]:
         """The same for many, in order."""

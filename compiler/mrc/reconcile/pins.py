@@ -3,7 +3,7 @@
 import re
 
 from mrc import labels
-from mrc.compile import analyse
+from mrc.compile import linked as link
 from mrc.load import Objects
 from mrc.reconcile.change import Edits
 from mrc.reconcile.gittree import GitTree
@@ -52,7 +52,7 @@ class Pins:
 
 def pinned_again(tree: Tree, environment: str, model: str) -> Edits:
     """The folder of a model as it renders with its hold; nothing when it does not link."""
-    linked = analyse(tree, [model]).fleet.models.get(model)
+    linked = link(tree, [model]).fleet.models.get(model)
     releases = [one for one in linked.releases if one.environment_name == environment] if linked is not None else []
     edits: Edits = {}
     for release in releases:
