@@ -19,12 +19,12 @@ from mrc.reconcile.forges import ForgeError, Request, client, forge
 from mrc.reconcile.git import GitError
 from mrc.reconcile.gittree import GitTree
 from mrc.reconcile.hooks import Call, Caller
-from mrc.reconcile.ledger import Ledger
+from mrc.reconcile.ledger import Identity, Ledger
 from mrc.reconcile.monitoring import Monitoring, MonitoringError
 from mrc.schema.reconcile import Forge as Settings
 from reconciling import BEGIN, MODEL, TOKEN, alert, git, rollout, run, seen
 from reconciling.pull_requests import Forge, serve
-from reconciling.remotes import http
+from reconciling.remotes import http, keygen
 from test_pull_requests import start
 from test_transport import bare, by_http
 
@@ -235,6 +235,39 @@ def test_a_branch_that_cannot_be_read_holds_up_no_other_work(
     world.reconciler.step(seen([rollout()], [run()]))
     assert "it cannot be seen whether" in world.log.getvalue()
     assert pull.automatic != theirs
+
+
+def test_a_record_that_somebody_else_wrote_holds_nothing_up(hub: Forge, tmp_path: Path) -> None:
+    """It says that the version was asked about already, and would count for cooldown, breaker and blast radius."""
+    world = start(tmp_path, hub)
+    world.reconciler.step(seen([rollout()], [run(uid="run-0")]))
+    (pull,) = hub.pulls
+    theirs = push(tmp_path / "theirs", hub.remote, pull.branch, "policies/other/policy.yaml")
+    assert hub.head(pull.branch) == theirs
+    again = start(tmp_path, hub, world.clock, "other")
+    for _ in range(2):
+        again.reconciler.step(seen([rollout()], [run(uid="run-0")]))
+    assert len(hub.pulls) == 1, "what a person has changed is theirs"
+    again.reconciler.step(seen([rollout()], [run(uid="run-1")]))
+    assert [one.title for one in hub.pulls] == ["Roll sentiment back to 12 in production"] * 2
+
+
+def test_only_who_has_the_key_writes_in_mrcs_name(hub: Forge, tmp_path: Path) -> None:
+    """A colleague runs mrc, too: what it writes of a failure that never was is byte for byte what mrc would write."""
+    forger = start(tmp_path, hub)
+    hub.faults = [(200, {})]  # it pushes the branch, and has no token
+    with pytest.raises(ForgeError):
+        forger.reconciler.step(seen([rollout()], [run(uid="invented")]))
+    hub.faults.clear()
+    git("branch", "mrc/production/rollback/20261120-090000-00000000", "main", cwd=hub.remote)
+    world = start(tmp_path, hub, forger.clock, "other")
+    world.reconciler.ledger.identity = Identity("mrc", "mrc@example.com", keygen(tmp_path / "signing"))
+    world.reconciler.step(seen([rollout(phase="progressing")]))
+    assert hub.pulls == [], "mrc asked for a rollback of which nobody knows"
+    world.reconciler.step(seen([rollout()], [run()]))
+    world.reconciler.step(seen([rollout()], [run()]))
+    (pull,) = hub.pulls
+    assert pull.automatic == hub.head(pull.branch)
 
 
 @pytest.mark.parametrize("pages", [False, True])

@@ -129,7 +129,7 @@ def test_who_is_killed_while_it_asks_for_a_pull_request_asks_once_and_ends_calml
 LACKS: dict[str, tuple[str, dict[str, Any], str]] = {
     "the remote takes no push": ("commit", {"http.reads": True}, "the remote would not let mrc push"),
     "the branch is protected": ("commit", {"forge.guarded": True}, "the rules of main would not let mrc push"),
-    "a rule of the remote": ("commit", {"place.rule": "main is protected"}, "(pre-receive hook declined); main is protected"),
+    "a rule of the remote": ("commit", {"place.rule": "main is protected"}, "hook declined); main is protected"),
     "no pull requests": ("pullRequest", {"forge.scope": False}, "the token may not ask for pull requests"),
     "no watch": ("observe", {"around.denied": {"watch rollouts"}}, "let mrc watch rollouts (argoproj.io) in the"),
     "an App of somebody else": ("commit", {"app.key": private_key()}, "GitHub gives the App"),

@@ -54,6 +54,13 @@ def test_a_commit_goes_by_ssh_to_a_host_that_is_known_and_is_signed(tmp_path: Pa
         )
         assert ledger.may_push().state == "done"
         commit = pushed(ledger)
+        assert ledger.signed(commit)
+        for other in (None, server.key):  # nobody's signature, and somebody else's
+            ledger.identity = Identity("mrc", "mrc@example.com", other)
+            forged = ledger.commit(commit, {"README.md": b"forged\n"}, "Say hello", BEGIN)
+            ledger.identity = Identity("mrc", "mrc@example.com", signing)
+            assert forged is not None
+            assert not ledger.signed(forged)
         # Somebody else answers at the same place.
         (tmp_path / "others").write_text(f"[127.0.0.1]:1 {(tmp_path / 'signing.pub').read_text()}")
         stranger = Ledger(Git(tmp_path / "other", way=transport(server.url, server.key, tmp_path / "others")),

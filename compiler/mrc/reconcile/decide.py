@@ -90,7 +90,8 @@ def _one(failure: Failure, state: State, now: datetime, mass: Gate) -> Decision:
 
 def _known(failure: Failure, model: ModelState, now: datetime) -> Gate | None:
     if failure.incident in model.declined:
-        return Gate("once", False, f"a person closed the pull request of incident {failure.incident}")
+        saw = f"a person closed the pull request of incident {failure.incident}, or changed its branch"
+        return Gate("once", False, saw)
     for incident in model.incidents:
         if incident.metadata.id == failure.incident:
             return Gate("once", False, f"it is incident {failure.incident}, which git has")

@@ -4,6 +4,7 @@ A crash at any instant leaves objects that nothing names; the next run fetches, 
 """
 
 import re
+import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -97,6 +98,22 @@ class Ledger:
     def makes(self, commit: str, parent: GitTree, edits: Mapping[str, bytes | None]) -> bool:
         """Whether a commit has the files of `parent` with those changed, and nothing else. Raises GitError."""
         return write(self._objects, parent, edits) == GitTree(self._objects, commit).root
+
+    def signed(self, commit: str) -> bool:
+        """Whether a commit has the signature of this process' key; always where it signs nothing. Raises GitError."""
+        key = self.identity.signing_key
+        if key is None:
+            return True
+        command = ["ssh-keygen", "-y", "-f", str(key)]  # found as git finds it, when it signs
+        said = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        if said.returncode != 0:
+            raise GitError(said.returncode, "the signing key cannot be read")
+        with tempfile.TemporaryDirectory(prefix="mrc-signers-") as folder:
+            signers = Path(folder) / "allowed"
+            signers.write_text(f"mrc {said.stdout}")
+            config = ["gpg.format=ssh", f"gpg.ssh.allowedSignersFile={signers}"]
+            status, _, _ = self.git.told("verify-commit", commit, config=config)
+        return status == 0
 
     def tree(self, commit: str) -> GitTree:
         """The files of a commit. Raises GitError."""

@@ -72,10 +72,11 @@ class Proposals:
         return Proposal(branch, _STEPS[step], commit, record) if record is not None and step in _STEPS else None
 
     def waiting(self) -> list[Incident]:
-        """The incidents whose first request is open."""
-        return [
-            one.record for one in self._there.values() if one.step == "rollback" and one.branch not in self._declined
-        ]
+        """The incidents whose first request is open. What somebody else wrote is none: it must hold nothing up."""
+        return [one.record for one in self._first() if one.branch not in self._declined and self._is_own(one)]
+
+    def _first(self) -> list[Proposal]:
+        return [one for one in self._there.values() if one.step == "rollback"]
 
     def open(self) -> bool:
         """Whether any request is."""
@@ -93,10 +94,11 @@ class Proposals:
         """The same models, with what is asked for: it counts for cooldown and breaker as if it were done."""
         prefix = f"{self.folder}/rollback/"
         declined = frozenset(one.removeprefix(prefix) for one in self._declined if one.startswith(prefix))
-        models = {}
+        declined |= {one.record.metadata.id for one in self._first() if not self._is_own(one)}
+        models, waiting = {}, self.waiting()
         for name, state in found.models.items():
             known = {one.metadata.id for one in state.incidents}
-            mine = [one for one in self.waiting() if one.metadata.model == name and one.metadata.id not in known]
+            mine = [one for one in waiting if one.metadata.model == name and one.metadata.id not in known]
             every = sorted((*state.incidents, *mine), key=lambda one: one.metadata.id)
             asked = frozenset(one.metadata.id for one in mine)
             models[name] = replace(state, incidents=tuple(every), asked=asked, declined=declined)
@@ -193,7 +195,7 @@ class Proposals:
             if found is None or metadata.model not in found.models:
                 return False
             edits = self._composed(tree, one.record).edits
-        return self._ledger.makes(one.commit, tree, edits)
+        return self._ledger.makes(one.commit, tree, edits) and self._ledger.signed(one.commit)
 
     def _composed(self, tree: Tree, record: Incident) -> Change:
         """What was decided then, as a change of a tree."""

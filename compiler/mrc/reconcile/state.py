@@ -26,7 +26,7 @@ class ModelState:
     guardrails: Mapping[str, Guardrail] = field(default_factory=dict)
     hooks: Hooks = field(default_factory=Hooks)
     asked: frozenset[str] = frozenset()  # incidents that a pull request asks for; they are among `incidents`
-    declined: frozenset[str] = frozenset()  # incidents whose pull request a person closed
+    declined: frozenset[str] = frozenset()  # incidents whose pull request a person closed, or whose branch one changed
 
 
 @dataclass(frozen=True)
