@@ -4,6 +4,7 @@ Only a forward move is judged: a way back is never frozen, and needs no other en
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from mrc.diagnostics import Diagnostic, error, warning
@@ -69,6 +70,8 @@ def check(fleet: Fleet, base: Fleet | None, now: datetime | None) -> list[Diagno
         found += _fallback(release, before)
         found += _strategy(release, before)
         found += _from(fleet, base, release, forward=forward)
+        if forward and before is not None and before.promotes_from not in (None, release.policy.promotes_from):
+            found += _skipped(fleet, base, release, before.promotes_from)
         if base is not None and now is not None and forward:
             merged = base.environments.get(release.environment_name)
             found += _frozen(release, merged[1].spec.freezes if merged is not None else (), now)
@@ -139,8 +142,21 @@ def _from(fleet: Fleet, base: Fleet | None, release: Release, *, forward: bool) 
     if now is None or source == release.environment_name:
         message = f"{release.model} is promoted from {source}, and the policy has no other environment of that name"
         return [document.report(NO_SOURCE, (*release.path, "promotesFrom"), message)]
-    if not forward:
-        return []
+    return _been(fleet, base, release, source) if forward else []
+
+
+def _skipped(fleet: Fleet, base: Fleet | None, release: Release, source: str) -> list[Diagnostic]:
+    """What was merged counts: who promotes does not decide in the same change where a version comes from."""
+    return [
+        replace(found, message=f"{found.message}; promotesFrom: {source} goes in the same change",
+                hint="let promotesFrom go in a change of its own, and promote when that is merged")
+        for found in _been(fleet, base, release, source)
+    ]  # fmt: skip
+
+
+def _been(fleet: Fleet, base: Fleet | None, release: Release, source: str) -> list[Diagnostic]:
+    """Whether the version was in that environment, as far as anybody knows, and did well."""
+    document, now = release.policy_document, _served(fleet, release.model, source)
     number, place = release.version.number, (*release.path, "serve", "version")
     verdict = release.verdicts.get(number)
     if verdict is not None and source in verdict.spec.rejected:
@@ -154,7 +170,7 @@ def _from(fleet: Fleet, base: Fleet | None, release: Release, *, forward: bool) 
     known = _served(base, release.model, source) if base is not None else now
     if known is not None and number in (known.serve.version, known.serve.fallback):
         return []
-    if base is None and number < now.serve.version:
+    if base is None and now is not None and number < now.serve.version:
         return []
     says = f"which serves {int(known.serve.version)}" if known is not None else "which does not serve it at all"
     return [document.report(NOT_FROM, place, f"version {number} has not served in {source}, {says}")]

@@ -147,6 +147,15 @@ class Router(Model):
         exactly_one(self, *type(self).model_fields)
         return self
 
+    @property
+    def way_in(self) -> tuple[str, str] | None:
+        """What brings requests in, and the domain below which models answer; None where nothing does."""
+        if (by_gateway := self.istio or self.gateway_api) is not None:
+            return by_gateway.gateway, by_gateway.domain
+        if (by_ingress := self.nginx or self.alb) is not None:
+            return by_ingress.ingress_class, by_ingress.domain
+        return None
+
     @cached_property
     def kind(self) -> str:
         """The name of the router that is given, as in `mrc.routers`."""
