@@ -79,9 +79,12 @@ def check(fleet: Fleet, base: Fleet | None, now: datetime | None) -> list[Diagno
 
 
 def _served(fleet: Fleet | None, model: str, environment: str) -> PolicyEnvironment | None:
+    """What serves there, which a hold may have pinned: when it is cleared, the line beneath it is a promotion."""
     if fleet is None or model not in fleet.models:
         return None
-    return fleet.models[model].policy.spec.environments.get(environment)
+    linked = fleet.models[model]
+    there = (release.policy for release in linked.releases if release.environment_name == environment)
+    return next(there, None) or linked.policy.spec.environments.get(environment)
 
 
 def _forward(release: Release, before: PolicyEnvironment | None) -> bool:
