@@ -180,7 +180,10 @@ def _stage(stage: Stage) -> str:
 
 
 def _exposure(old: list[Stage], new: list[Stage]) -> Direction:
-    """Looser when, at some moment, more users meet the new version than before; or when an approval is gone."""
+    """Looser when more users meet the new version than before: at some moment, or after so many approvals.
+
+    Also when an approval is gone, and when a shadow or a preview is less than it was.
+    """
     if sum(stage.kind == "approval" for stage in new) < sum(stage.kind == "approval" for stage in old):
         return "looser"
     for stage in old:
@@ -188,8 +191,10 @@ def _exposure(old: list[Stage], new: list[Stage]) -> Direction:
             return "looser"
     was, now = _curve(old), _curve(new)
     moments = sorted({moment for moment, _ in (*was, *now)})
-    more = any(_at(now, moment) > _at(was, moment) for moment in moments)
-    less = any(_at(now, moment) < _at(was, moment) for moment in moments)
+    shares = [(_at(was, moment), _at(now, moment)) for moment in moments]
+    shares += zip(_approved(old), _approved(new), strict=False)
+    more = any(after > before for before, after in shares)
+    less = any(after < before for before, after in shares)
     return "looser" if more else "stricter" if less else "other"
 
 
@@ -208,6 +213,17 @@ def _curve(found: list[Stage]) -> list[tuple[int, float]]:
             curve.append((moment, float(stage.share)))
         moment += stage.length or 0
     return curve
+
+
+def _approved(found: list[Stage]) -> list[float]:
+    """The largest share without any approval, with the first one, with the second one, and so on."""
+    reached = [0.0]
+    for stage in found:
+        if stage.kind == "approval":
+            reached.append(reached[-1])
+        elif stage.answers:
+            reached[-1] = max(reached[-1], float(stage.share))
+    return reached
 
 
 def _at(curve: list[tuple[int, float]], moment: int) -> float:
