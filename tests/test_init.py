@@ -5,6 +5,8 @@ import sys
 import venv
 from pathlib import Path
 
+import pytest
+
 from conftest import TOP, mrc
 
 
@@ -16,6 +18,25 @@ def test_a_fresh_repository_renders_at_once(tmp_path: Path) -> None:
     assert mrc("render", "--check", cwd=root).returncode == 0
     assert mrc("check", cwd=root).returncode == 0
     assert sorted(path.name for path in (root / "rendered").iterdir()) == ["production", "staging"]
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_init_fills_the_folder_that_one_stands_in(tmp_path: Path, used: bool) -> None:
+    """A folder made for it, or the clone of a repository that a forge has just made."""
+    root = tmp_path / "my rollouts"
+    root.mkdir()
+    if used:
+        subprocess.run(["git", "init", "-q", str(root)], check=True)
+    done = mrc("init", ".", cwd=root)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (
+        done.stdout
+        == f"The repository is ready. Next:\n\n  {'' if used else 'git init && '}mrc render && git add .\n\n"
+    )
+    assert mrc("render", cwd=root).returncode == 0
+    assert not [path.name for path in root.iterdir() if path.name.startswith(".mrc-init")]
+    other = mrc("init", "another one", cwd=root)
+    assert "  cd 'another one'\n" in other.stdout
 
 
 def test_init_writes_over_nothing(tmp_path: Path) -> None:

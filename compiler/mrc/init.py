@@ -24,21 +24,40 @@ def files() -> dict[str, bytes]:
 
 
 def create(directory: Path) -> list[str]:
-    """Write a fresh repository, whole or not at all; InitError where something is there already."""
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+    """Write a fresh repository, whole or not at all; InitError where something is there already.
+
+    An empty folder is filled, and so is one that git has made and nobody has used.
+    """
+    there = directory.is_dir() and not directory.is_symlink()
+    if os.path.lexists(directory) and (not there or any(path.name != ".git" for path in directory.iterdir())):
         raise InitError(f"{directory} exists and is not empty: name a new folder")
     found = files()
     directory.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".mrc-init-", dir=directory.parent))
+    staging = Path(tempfile.mkdtemp(prefix=".mrc-init-", dir=directory if there else directory.parent))
     try:
         for name, data in found.items():
             target = staging / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
         staging.chmod(0o755)
-        os.replace(staging, directory)  # noqa: PTH105  replaces an empty folder too
+        if there:
+            _fill(directory, staging)
+        else:
+            staging.rename(directory)
     except OSError as problem:
         raise InitError(f"{directory} cannot be written: {problem.strerror}") from None
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return sorted(found)
+
+
+def _fill(directory: Path, staging: Path) -> None:
+    """Move everything in, or take it out again: a folder that somebody stands in cannot be replaced."""
+    moved: list[Path] = []
+    try:
+        for path in sorted(staging.iterdir()):
+            moved.append(path.rename(directory / path.name))
+    except OSError:
+        for path in moved:
+            path.rename(staging / path.name)
+        raise

@@ -1,5 +1,6 @@
 """mrc init"""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -15,5 +16,7 @@ def init(directory: Path) -> int:
         create(directory)
     except (InitError, OSError) as problem:
         raise click.ClickException(str(problem)) from None
-    click.echo(f"{directory} is ready. Next:\n\n  cd {directory}\n  git init && mrc render && git add .\n")
+    steps = "mrc render && git add ." if (directory / ".git").exists() else "git init && mrc render && git add ."
+    enter = "" if directory.samefile(Path.cwd()) else f"  cd {shlex.quote(str(directory))}\n"
+    click.echo(f"{'The repository' if not enter else directory} is ready. Next:\n\n{enter}  {steps}\n")
     return 0
