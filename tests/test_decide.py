@@ -41,6 +41,13 @@ def rolled_back(ago: timedelta, before: int = 41, after: int = 40) -> Incident:
     })  # fmt: skip
 
 
+def named_later() -> Incident:
+    """One that was decided long before, of something that began a moment ago by a clock that is wrong."""
+    found = rolled_back(timedelta(hours=3))
+    named = found.metadata.model_copy(update={"id": f"{NOW:%Y%m%d-%H%M%S}-00000000"})
+    return found.model_copy(update={"metadata": named})
+
+
 def model(name: str = "fraud", **more: Any) -> ModelState:
     given = {"serve": serve(42, 41), "versions": (40, 41, 42), "validated": frozenset({40, 41})}
     return ModelState(name, **{**given, **more})
@@ -76,6 +83,7 @@ def test_an_alert_brings_the_fallback_back_and_rejects_the_version() -> None:
         ("age", state(), failure(onset=NOW - timedelta(minutes=21))),
         ("cooldown", state(model(incidents=(rolled_back(timedelta(minutes=29)),))), failure()),
         ("forward", state(model(incidents=(rolled_back(timedelta(hours=2), 43, 42),))), failure()),
+        ("forward", state(model(incidents=(rolled_back(timedelta(hours=2), 43, 42), named_later()))), failure()),
         ("mass", state(failing=dict.fromkeys("abcdefghi", NOW)), failure()),
         ("environment", state(unhealthy=("nodes is 0",)), failure()),
         ("both", state(worse={("fraud", "errors", 41): "is 0.2"}), failure()),
@@ -182,7 +190,7 @@ models = st.builds(
 def test_no_decision_serves_a_rejected_or_failed_version_or_moves_a_model_twice(
     found: list[Failure], there: list[ModelState], healthy: bool
 ) -> None:
-    world = state(*there, unhealthy=() if healthy else ("nodes is 0",)) if there else state()
+    world = state(*there, unhealthy=() if healthy else ("nodes is 0",))
     decisions = decide(found, world, NOW)
     assert decisions == decide(reversed(found), world, NOW)
     assert {each.failure for each in decisions} == set(found)
@@ -203,7 +211,7 @@ def test_no_decision_serves_a_rejected_or_failed_version_or_moves_a_model_twice(
 def test_an_abort_is_always_followed_and_blames_only_what_a_rollback_could_have_been_for(
     found: list[Failure], there: list[ModelState], healthy: bool
 ) -> None:
-    world = state(*there, unhealthy=() if healthy else ("nodes is 0",)) if there else state()
+    world = state(*there, unhealthy=() if healthy else ("nodes is 0",))
     for each in decide(found, world, NOW):
         own = world.models.get(each.failure.model)
         if not each.failure.aborted or own is None or each.action == "nothing":

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from judges import servers
 from mrc.reconcile import hooks, monitoring, signals
 from mrc.reconcile.forges import Forge as Asked
 from mrc.reconcile.forges import ForgeError, Request, client, forge
@@ -152,6 +153,33 @@ def test_an_answer_that_drips_is_given_up(who: str, what: str, monkeypatch: pyte
             # The status is all that is read of it.
             assert told.found == ("HTTP status 200" if what == "body" else "nobody answered: ReadTimeout")
         assert time.monotonic() - begin < 60
+
+
+def test_a_prometheus_that_hangs_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand open incidents ask it in each round, and /healthz has two minutes of patience."""
+    asked = 0
+
+    class Handler(servers.Quiet):
+        def _answer(self) -> None:
+            nonlocal asked
+            asked += 1
+            over.wait(60)
+
+        do_GET = _answer  # noqa: N815
+
+    over = threading.Event()
+    with servers.answering(Handler) as port:
+        found = Monitoring(f"http://127.0.0.1:{port}", None, seconds=0.3)
+        for _ in range(100):
+            with pytest.raises(MonitoringError):
+                found.verdicts("production", MODEL, 12)
+        assert asked == 1
+        assert "a moment ago" in found.problems({})[0]
+        monkeypatch.setattr(monitoring, "SILENT", 0.0)
+        found = Monitoring(found.prometheus, None, seconds=0.3)
+        for _ in range(2):
+            assert "ReadTimeout" in found.problems({})[0], "later it is asked again"
+        over.set()
 
 
 def test_a_remote_that_says_the_token_is_not_repeated(tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
 from conftest import mrc
 from mrc.fetch import Manifest
@@ -154,9 +156,11 @@ def test_a_change_from_before_a_hold_does_not_merge_and_when_forced_is_undone(
     monkeypatch.setattr("mrc.reconcile.reconciler.RECHECK_SECONDS", 0.0)
     made = team(tmp_path)
     slipped(made)
-    world = begin(tmp_path / "state", made)
+    pushed: list[str] = []
+    world = begin(tmp_path / "state", made, pushed=pushed.append)
     world.reconciler.step(seen([rollout(phase="stable")]))
     assert world.team.log()[0] == "Hold sentiment at 13 in production"
+    assert pushed == [git("rev-parse", "main", cwd=made.remote)], "the syncer is asked to apply it"
     world.team.pull()
     assert mrc("render", "--check", cwd=made.tree).returncode == 0
     before = world.team.log()
@@ -232,6 +236,21 @@ def test_no_target_is_chosen_that_was_not_looked_at(tmp_path: Path, monkeypatch:
     assert looked == [11, 12]
     assert world.team.log()[0] == "Roll sentiment back to 12 in production"
     assert "model.onnx is gone" not in world.team.show(POLICY)
+
+
+def test_a_slow_store_is_waited_for_once_and_not_for_each_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred models in one commit, with five seconds each, would outlast the patience of /healthz."""
+    both = threading.Barrier(2, timeout=60)
+    monkeypatch.setattr("mrc.reconcile.evidence.problem", lambda *_, **__: None if both.wait() < 2 else "unfit")
+    made = team(tmp_path)
+    world = begin(tmp_path / "state", made)
+    policy = yaml.safe_load(made.show("policies/ranker/policy.yaml"))
+    serving = int(policy["spec"]["environments"]["production"]["serve"]["version"])
+    failing = [rollout(), rollout(model="ranker", version=serving)]
+    world.reconciler.step(seen(failing, [run(), run(model="ranker", version=serving, uid="run-2")]))
+    assert made.log()[0] == "Roll 2 models back in production"
 
 
 def test_people_are_called_when_the_answer_to_the_push_was_lost(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class Decision:
 
 def decide(failures: Iterable[Failure], state: State, now: datetime) -> list[Decision]:
     """One decision a failure, in an order that does not depend on theirs."""
-    ordered = sorted(set(failures), key=lambda one: (not one.aborted, one.kind != "request", one.onset, one.cause))
+    ordered = sorted(set(failures), key=_order)
     mass = gates.mass((*ordered, *state.others), state, now)
     found: list[Decision] = []
     moved: dict[str, str] = {}
@@ -54,6 +54,11 @@ def decide(failures: Iterable[Failure], state: State, now: datetime) -> list[Dec
             moved[failure.model] = failure.incident
         found.append(decision)
     return found
+
+
+def _order(one: Failure) -> tuple[object, ...]:
+    """First what Argo has done already, then what a person wants; the rest is for an order that is always the same."""
+    return not one.aborted, one.kind != "request", one.onset, one.cause, one.version, not one.blamed, one.message
 
 
 def targets(model: ModelState, failed: int, *, demands_validated: bool) -> list[int]:

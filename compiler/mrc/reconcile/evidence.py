@@ -1,11 +1,14 @@
 """What a decision rests on beyond the tree: how healthy environment and targets are. Asked only where it matters."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from itertools import repeat
 from typing import Protocol
 
 from mrc.compile import Compiled, linked
+from mrc.fetch import Manifest
 from mrc.reconcile.decide import Decision, decide
 from mrc.reconcile.failure import Failure
 from mrc.reconcile.gittree import GitTree
@@ -15,6 +18,9 @@ from mrc.reconcile.verify import manifest, problem
 
 BATCH = 100
 """How many rollbacks one commit carries, so that the first of a thousand does not wait for the last."""
+
+AT_ONCE = 32
+"""How many targets are looked at together."""
 
 
 class Monitoring(Protocol):
@@ -29,46 +35,56 @@ def gathered(
 ) -> tuple[State, set[str]]:
     """The state with what was asked, and the causes that are too many for one commit."""
     # Where the answer is known already, nothing is asked: most failures are seen again and again.
-    moving = [one for one in decide(due, state, now) if one.action == "rollback"]
+    moving = _rollbacks(due, state, now)
     if not moving:
         return state, set()
-    moving, later = moving[:BATCH], {one.failure.cause for one in moving[BATCH:]}
+    batch = {one.failure.cause for one in moving[:BATCH]}
+    later = {one.failure.cause for one in moving[BATCH:]}
     state = replace(state, unhealthy=monitoring.problems(state.settings.healthy))
-    state = _verified(state, moving, tree, now)
+    state, moving = _verified(state, due, batch, tree, now)
     worse: dict[tuple[str, str, int], str] = {}
-    for decision in _rollbacks(moving, state, now):
+    for decision in moving:
         if decision.verdict == "rejected" and not state.unhealthy:
             worse |= _worse(decision, state, monitoring)
     return replace(state, worse=worse), later
 
 
-def _rollbacks(moving: Iterable[Decision], state: State, now: datetime) -> list[Decision]:
-    again = decide((one.failure for one in moving), state, now)
-    return [one for one in again if one.action == "rollback"]
+def _rollbacks(due: list[Failure], state: State, now: datetime, among: Container[str] | None = None) -> list[Decision]:
+    found = [one for one in decide(due, state, now) if one.action == "rollback"]
+    return [one for one in found if among is None or one.failure.cause in among]
 
 
-def _verified(state: State, moving: Iterable[Decision], tree: GitTree, now: datetime) -> State:
+def _verified(
+    state: State, due: list[Failure], batch: Container[str], tree: GitTree, now: datetime
+) -> tuple[State, list[Decision]]:
     """Every target that would be chosen is looked at before it is; one that is not what was promised leaves its place
     to the next."""
     seen: set[tuple[str, int]] = set()
     shared = linked(tree, [])
-    while True:
-        new = {
-            (one.failure.model, int(one.after.version)): one.failure
-            for one in moving
-            if one.after is not None and (one.failure.model, int(one.after.version)) not in seen
-        }
-        if not new:
-            return state
-        seen |= new.keys()
-        faults = {place: _fault(tree, shared, state, failure, place[1]) for place, failure in new.items()}
-        state = replace(state, unfit={**state.unfit, **{place: fault for place, fault in faults.items() if fault}})
-        moving = _rollbacks(moving, state, now)
+    # All at once: a store that is slow must not be waited for once for each model.
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        while True:
+            moving = _rollbacks(due, state, now, batch)
+            new = {
+                (one.failure.model, int(one.after.version)): one.failure
+                for one in moving
+                if one.after is not None and (one.failure.model, int(one.after.version)) not in seen
+            }
+            if not new:
+                return state, moving
+            seen |= new.keys()
+            promised = [_promised(tree, shared, state, *place) for place in new]
+            answers = pool.map(_fault, promised, repeat(state), new.values())
+            unfit = {place: fault for place, fault in zip(new, answers, strict=True) if fault is not None}
+            state = replace(state, unfit={**state.unfit, **unfit})
 
 
-def _fault(tree: GitTree, shared: Compiled, state: State, failure: Failure, version: int) -> str | None:
+def _promised(tree: GitTree, shared: Compiled, state: State, model: str, version: int) -> Manifest | None:
+    return manifest(linked(tree, [model], shared).fleet, model, state.environment, version)
+
+
+def _fault(promised: Manifest | None, state: State, failure: Failure) -> str | None:
     """What is wrong with a version's files."""
-    promised = manifest(linked(tree, [failure.model], shared).fleet, failure.model, state.environment, version)
     if promised is None:
         return "cannot be rendered"
     return problem(promised, state.settings.verify.seconds, patient=failure.aborted)

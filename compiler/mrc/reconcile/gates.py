@@ -44,7 +44,7 @@ def cooldown(model: ModelState, state: State, now: datetime) -> Gate:
 def forward(model: ModelState) -> Gate:
     """Never a rollback of a rollback: if the way back was wrong as well, it is not about the version."""
     moves = [one for one in model.incidents if one.automatic and one.spec.after is not None]
-    last = moves[-1] if moves else None
+    last = max(moves, key=lambda one: one.spec.times.decided, default=None)
     if last is not None and last.spec.after is not None and last.spec.after.version == model.serve.version:
         saw = f"version {int(model.serve.version)} is what {last.metadata.id} went back to"
         return Gate("forward", False, saw)

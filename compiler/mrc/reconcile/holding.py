@@ -1,5 +1,6 @@
 """What is held stays what is rendered: a change that was rendered before the hold is rendered again, and pushed."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from mrc.load import Objects
@@ -13,7 +14,15 @@ from mrc.reconcile.telemetry import Telemetry
 class Holding:
     """The holds of one environment."""
 
-    def __init__(self, ledger: Ledger, environment: str, pages: Pages, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        environment: str,
+        pages: Pages,
+        telemetry: Telemetry,
+        pushed: Callable[[str], object],
+    ) -> None:
+        self._pushed = pushed
         self._ledger, self._environment, self._pages, self._telemetry = ledger, environment, pages, telemetry
         self._pins = Pins(environment)
 
@@ -37,6 +46,8 @@ class Holding:
         pushed = self._ledger.push(commit)
         self._telemetry.count("mrc_reconciler_pushes_total", state=pushed.state)
         self._telemetry.log("held again", models=moved, commit=commit, push=pushed.state, said=pushed.text)
+        if pushed.state == "done":
+            self._pushed(commit)
         if pushed.state in ("done", "raced"):
             return False
         # A remote that does not take it must not stop what else is to be done.

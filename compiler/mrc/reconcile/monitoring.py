@@ -1,6 +1,7 @@
 """Alertmanager and Prometheus over HTTP: alerts that fire, pages that are sent, questions that are asked."""
 
 import math
+import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +15,8 @@ from mrc.reconcile import bounded
 
 LARGEST = 8 << 20  # bytes of an answer
 WHOLE = 20.0  # seconds for an answer, however it comes
+SILENT = 10.0
+"""Seconds for which a server that let somebody wait in vain is not asked: what waits for it does not wait for each."""
 PAGED_FOR = timedelta(hours=4)
 """How long a page stays, unless it is taken back."""
 
@@ -28,6 +31,7 @@ class Monitoring:
     def __init__(self, prometheus: str, alertmanager: str | None, *, seconds: float = 5) -> None:
         self.prometheus, self.alertmanager = prometheus.rstrip("/"), alertmanager.rstrip("/") if alertmanager else None
         self._client = bounded.client(WHOLE, seconds)
+        self._silent: dict[str, float] = {}  # by server: until when, by the monotonic clock
 
     def alerts(self) -> list[Mapping[str, Any]]:
         """Active alerts that ask for a rollback; silenced and inhibited ones do not count. Raises MonitoringError."""
@@ -100,6 +104,9 @@ class Monitoring:
         self._client.close()
 
     def _json(self, method: str, url: str, **options: Any) -> Any:
+        server = url.partition("/api/")[0]
+        if time.monotonic() < self._silent.get(server, 0.0):
+            raise MonitoringError(f"no answer a moment ago from {server}")
         try:
             with self._client.stream(method, url, **options) as answer:
                 data = b""
@@ -110,6 +117,9 @@ class Monitoring:
                 if answer.status_code >= 300:
                     raise MonitoringError(f"HTTP status {answer.status_code} from {url}")
                 return httpx.Response(200, content=data).json() if data else None
+        except httpx.TimeoutException as problem:
+            self._silent[server] = time.monotonic() + SILENT
+            raise MonitoringError(f"{type(problem).__name__} from {url}") from None
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as problem:
             raise MonitoringError(f"{type(problem).__name__} from {url}") from None
 

@@ -78,7 +78,7 @@ class Reconciler:
         self._detected: dict[str, datetime] = {}
         self._quiet: dict[str, float] = {}
         self._pages = Pages(telemetry)
-        self._holding = Holding(ledger, environment, self._pages, telemetry)
+        self._holding = Holding(ledger, environment, self._pages, telemetry, lambda commit: self.pushed(commit))
         self._observed: set[str] = set()
         self._held = False
         self._tree: GitTree | None = None
