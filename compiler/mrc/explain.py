@@ -19,6 +19,7 @@ _SHORT = {"RolloutPolicy": "policy", "ModelVersion": "version"}
 _WIDTH = 100
 _FIELDS = tuple(chain.from_iterable(outline(kind) for kind in KINDS))
 _PASSED = (NAME, ITEM, "spec")  # steps of a path that nobody needs to write
+_BY_MRC = ("Hold", "Incident")
 
 
 class UnknownError(Exception):
@@ -137,6 +138,9 @@ def _found(asked: list[str]) -> list[Field]:
     """The fields whose whole path is meant, or else whose path ends so, or else which hold an entry of that name."""
     matched = [(match, field) for field in _FIELDS if (match := _match(field, field.path, asked)) is not None]
     if matched:
+        # `serve` alone is the line that people change, not that of a hold.
+        if len(asked) == 1:
+            matched = [one for one in matched if one[1].kind not in _BY_MRC] or matched
         whole = [(match, field) for match, field in matched if match.above == 0] or matched
         fewest = min(match.names for match, _ in whole)
         return [field for match, field in whole if match.names == fewest]
