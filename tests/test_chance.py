@@ -92,17 +92,20 @@ def test_sixty_samples_and_one_percent() -> None:
 
 def test_a_limit_that_no_share_passes_cannot_be_found() -> None:
     assert chance.detectable(50, Decimal(1)) is None
-    assert chance.detectable_against(0, 10, 0.01) is None
+    assert chance.detectable_against(0, 10, 0.01, 1.0, 0.01) is None
 
 
-def test_two_proportions_agree_with_a_simulation() -> None:
-    """The new version at the smallest effect is above a measured limit of 5% in 80 of 100 windows."""
-    n, stable, limit = 600, 4000, 0.05
-    smallest = chance.detectable_against(n, stable, limit)
+@pytest.mark.parametrize(("stable", "slope", "share"), [(4000, 1.0, 0.05), (600, 2.0, 0.02), (600, 1.0, 0.02)])
+def test_two_proportions_agree_with_a_simulation(stable: int, slope: float, share: float) -> None:
+    """The new version at the smallest effect is above a measured limit in 80 of 100 windows."""
+    n, constant = 600, 0.01
+    smallest = chance.detectable_against(n, stable, slope * share + constant, slope, share)
     assert smallest is not None
     rng = random.Random(7)
     runs = 3000
-    above = sum(_count(rng, n, smallest) / n > _count(rng, stable, limit) / stable for _ in range(runs))
+    above = sum(
+        _count(rng, n, smallest) / n > slope * _count(rng, stable, share) / stable + constant for _ in range(runs)
+    )
     assert above / runs == pytest.approx(0.8, abs=0.03)
 
 

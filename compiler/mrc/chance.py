@@ -92,15 +92,15 @@ def detectable(n: int, limit: Decimal | Fraction, power: float = POWER) -> float
 
 
 @lru_cache(maxsize=4096)
-def detectable_against(n: int, stable: int, limit: float, power: float = POWER) -> float | None:
-    """The same where the limit is itself measured, as a share of `stable` requests: two proportions.
+def detectable_against(n: int, stable: int, limit: float, slope: float, share: float) -> float | None:
+    """The same where the limit is itself measured on `stable` requests: `slope` times their share, and a constant.
 
     The normal approximation of the difference of two shares, unpooled: Fleiss, Statistical Methods for Rates and
     Proportions (3rd edition, 2003), section 4.2. None where even all requests would not do.
     """
     if n <= 0 or stable <= 0:
         return None
-    z, of_stable = NormalDist().inv_cdf(power), limit * (1 - limit) / stable
+    z, of_stable = NormalDist().inv_cdf(POWER), slope**2 * share * (1 - share) / stable
     found = _first(lambda p: p - limit >= z * sqrt(p * (1 - p) / n + of_stable), limit)
     return found if found < 1 else None
 

@@ -40,7 +40,7 @@ class Decidability:
     def smallest(self) -> float | None:
         """The smallest share that one window finds with a power of 80 %; None where no window can."""
         if self.cell.stable_samples is not None:
-            return detectable_against(self._samples, int(self.cell.stable_samples), float(self.limit))
+            return detectable_against(self._samples, int(self.cell.stable_samples), float(self.limit), *self._measured)
         return detectable(self._samples, self.limit)
 
     @cached_property
@@ -66,6 +66,16 @@ class Decidability:
     @property
     def _samples(self) -> int:
         return int(self.cell.samples or 0)
+
+    @property
+    def _measured(self) -> tuple[float, float]:
+        """By how much the limit grows with the stable version's own share, and what that is."""
+        guardrail = self.cell.guardrail
+        comparison, measure = guardrail.comparison, guardrail.metric.measure if guardrail.metric is not None else None
+        if isinstance(measure, Quantile) or not isinstance(comparison, WorseThanStable):
+            return 1.0, float(self.limit)  # of a quantile the same share is beyond it on both sides
+        slope = 1 + comparison.relative
+        return float(slope), max(0.0, float((self.limit - comparison.absolute) / slope))
 
     @property
     def _errs(self) -> bool:
