@@ -13,11 +13,9 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
-from jinja2.bccache import Bucket
-
 from mrc import cache as cached
 from mrc.artifact import MARK
+from mrc.render.jinja import Bucket, Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
 from mrc.schema.units import plain
 
 
