@@ -106,9 +106,12 @@ def _revert(tree: Tree, fleet: Fleet, release: Release, known: list[Diagnostic],
 def _restorable(base: Tree, before: Release, after: Release) -> list[Diagnostic]:
     assert after.fallback is not None
     was, now = running(base, before, after.fallback), template(after, after.fallback)
-    if now == was:
+    moved = before.place != after.place
+    if now == was and not moved:
         return []
-    if was is None:
+    if moved:
+        why = f"nothing runs in {after.place}"
+    elif was is None:
         why = f"no pod of it is known to run: {before.version.number} serves there"
     else:
         paths = _differences(was, now, ())

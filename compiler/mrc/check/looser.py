@@ -23,8 +23,16 @@ STEPS_CHANGED = warning(
     hint="merge it when the version is promoted everywhere here; after an abort, serve the fallback in the same commit",
     source="https://github.com/argoproj/argo-rollouts/blob/v1.9.1/rollout/controller.go",
 )  # fmt: skip
-RULES = (LOOSER, LIMIT_LOOSER, STEPS_CHANGED)
-CODES = frozenset(rule.code for rule in RULES)
+MOVED = warning(
+    "MRC336", "an environment that moves",
+    reason="Every model in it is deployed anew, all at once: Argo skips the stages of what it deploys for the first "
+    "time, and what runs warm stays behind, until it is deleted with the rest.",
+    hint="make the new place an environment of its own, let the models serve there, and then move the traffic",
+    source="https://argo-rollouts.readthedocs.io/en/stable/concepts/#rollout",
+)  # fmt: skip
+RULES = (LOOSER, LIMIT_LOOSER, STEPS_CHANGED, MOVED)
+CODES = frozenset(rule.code for rule in (LOOSER, LIMIT_LOOSER, STEPS_CHANGED))
+"""What a plan says in its own words."""
 
 
 def check(fleet: Fleet, base: Fleet) -> list[Diagnostic]:
@@ -37,6 +45,11 @@ def check(fleet: Fleet, base: Fleet) -> list[Diagnostic]:
                 document.report(LIMIT_LOOSER, each.path, f"{each.name} {_was(each)}")
                 for each in of_environment(before, document)
                 if each.direction == "looser"
+            ]
+            found += [
+                document.report(MOVED, each.path, f"{each.name} was {each.before}, and is {each.after}")
+                for each in of_environment(before, document)
+                if each.name in ("cluster", "namespace")
             ]
     merged = {(release.model, release.environment_name): release for release in base.releases}
     for release in fleet.releases:

@@ -68,6 +68,11 @@ class Release:
         return f"rendered/{self.environment_name}/{self.model}"
 
     @property
+    def place(self) -> str:
+        """Where its objects are."""
+        return f"the namespace {self.environment.spec.namespace} of {self.environment.spec.cluster}"
+
+    @property
     def path(self) -> Path:
         """Where the policy speaks of this environment."""
         return ("spec", "environments", self.environment_name)

@@ -87,8 +87,8 @@ def _release(
     warm = back is not None and back.restorable and back.warm is not None
     anew = back is not None and back.stages_again
     restore = watching.restore(after, warm=warm, anew=anew) if after is not None else ()
-    rolls = kind not in ("edit", "removed")
-    forward = after if kind in ("added", "promotion") else None
+    rolls = kind not in ("edit", "removed", "moved")
+    forward = after if kind in ("added", "promotion") or (kind == "moved" and _newer(before, after)) else None
     stages = exposure.timeline(after, back, restore) if after is not None and back is not None else ()
     version_changes = after is not None and (before is None or before.version.number != after.version.number)
     return ReleasePlan(
@@ -117,6 +117,10 @@ def _release(
         objects=objects.differences(_only(running, paths), _only(rendered, paths)),
         files=files,
     )
+
+
+def _newer(before: Release | None, after: Release | None) -> bool:
+    return before is not None and after is not None and after.version.number > before.version.number
 
 
 def _new_versions(before: Release | None, after: Release | None) -> tuple[int, ...]:
@@ -161,6 +165,8 @@ def _kind(
 ) -> Kind:
     if before is None or after is None:
         return "added" if before is None else "removed"
+    if before.place != after.place:
+        return "moved"
     if before.version.number != after.version.number:
         return "promotion" if after.version.number > before.version.number else "rollback"
     if not any(path.endswith("/rollout.yaml") for path in paths):
@@ -207,7 +213,8 @@ def _environments(before: Compiled, after: Compiled, found: list[ReleasePlan]) -
         changed = _settings(settings.of_environment(old, new))
         if changed:
             restarts = tuple(each.model for each in found if each.environment == name and each.kind == "restart")
-            yield EnvironmentPlan(name, changed, restarts)
+            moves = tuple(each.model for each in found if each.environment == name and each.kind == "moved")
+            yield EnvironmentPlan(name, changed, restarts, moves)
 
 
 def _settings(found: Iterable[settings.Difference]) -> tuple[Setting, ...]:

@@ -16,7 +16,7 @@ from mrc.settings import Direction
 
 FORMAT = "mrc.dev/plan/v1alpha1"
 
-Kind = Literal["added", "removed", "promotion", "rollback", "restart", "edit"]
+Kind = Literal["added", "removed", "promotion", "rollback", "restart", "moved", "edit"]
 Sign = Literal["+", "~", "-"]
 Back = Literal["traffic", "commit", "pods"]
 
@@ -239,7 +239,8 @@ class ReleasePlan(Part):
     environment: str
     team: str
     kind: Kind
-    """`promotion` and `rollback` change the version; `restart` replaces the pods of the same one; `edit` no pod."""
+    """`promotion` and `rollback` change the version; `restart` replaces the pods of the same one; `moved` starts them
+    in another namespace or cluster; `edit` replaces no pod."""
     version_before: int | None
     version_after: int | None
     fallback_before: int | None
@@ -275,7 +276,7 @@ class ReleasePlan(Part):
     @property
     def starts_rollout(self) -> bool:
         """Whether pods are replaced in the stages of a rollout: Argo skips them when it first deploys a model."""
-        return self.kind not in ("added", "removed", "edit")
+        return self.kind not in ("added", "removed", "moved", "edit")
 
 
 @dataclass(frozen=True)
@@ -286,6 +287,8 @@ class EnvironmentPlan(Part):
     settings: tuple[Setting, ...]
     restarts: tuple[str, ...]
     """Models whose pods are replaced although their version stays."""
+    moves: tuple[str, ...] = ()
+    """Models that are deployed anew in another namespace or cluster, all at once."""
 
 
 @dataclass(frozen=True)

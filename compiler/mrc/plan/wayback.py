@@ -30,6 +30,8 @@ def _unknown(release: Release, before: Release | None, fallback: Version, runnin
     """Why Argo would not know the fallback's pods again; None where it would."""
     if before is None:
         return "nothing runs here yet"
+    if before.place != release.place:
+        return f"nothing runs in {release.place} yet"
     if before.version.number == fallback.number:
         was = pod_template(running)
     elif before.fallback is not None and before.fallback.number == fallback.number:
@@ -47,6 +49,8 @@ def warmth(release: Release | None, before: Release | None, back: WayBack | None
         assert before is not None
         return (Warmth(before.version.number, "cold", "once the objects are deleted"),)
     found: list[Warmth] = []
+    if before is not None and before.place != release.place and before.fallback is not None:
+        found.append(Warmth(before.fallback.number, "cold", f"it stays behind in {before.place}"))
     if rolls and before is not None and before.version.number != release.version.number:
         was = before.version.number
         if back is not None and back.version == was and not back.restorable and keeps_warm(release):

@@ -23,6 +23,7 @@ KINDS = {
     "promotion": "promotion",
     "rollback": "rollback",
     "restart": "restart",
+    "moved": "moved",
     "edit": "edit",
 }
 DOES = {"abort": "aborts", "rollback": "rolls back", "page": "pages", "ticket": "ticket", "nothing": "silent"}
@@ -40,6 +41,8 @@ def headline(release: ReleasePlan) -> str:
             return f"{before} → {after}{_falls_back(release)}"
         case "rollback":
             return f"{before} → {after}, an older version{_falls_back(release)}"
+        case "moved":
+            return f"{after} is deployed anew in another place, all at once, and what runs is left behind"
         case "restart":
             return f"{after} stays, and every pod is replaced in the stages of a rollout"
         case _:
@@ -60,6 +63,7 @@ def total(plan: Plan) -> str:
         _many(kinds.count("promotion"), "promotion"),
         _many(kinds.count("rollback"), "rollback"),
         _many(kinds.count("restart"), "restart"),
+        _many(kinds.count("moved"), "move"),
         _many(kinds.count("edit"), "edit"),
         f"{kinds.count('added')} new" if "added" in kinds else "",
         f"{kinds.count('removed')} removed" if "removed" in kinds else "",
@@ -98,6 +102,8 @@ def setting(changed: Setting) -> str:
 
 def environment(changed: EnvironmentPlan) -> str:
     """What an edit of the environment does to pods."""
+    if changed.moves:
+        return f"every pod of {', '.join(changed.moves)} starts anew in another place, without the stages of a rollout"
     if not changed.restarts:
         return "no pod is replaced by it"
     return f"every pod of {', '.join(changed.restarts)} is replaced, in the stages of a rollout"
@@ -372,6 +378,6 @@ def cautions(release: ReleasePlan) -> list[str]:
         )
     if release.kind == "rollback":
         found.append("Argo goes back without the stages where it still has this version's ReplicaSet.")
-    if release.kind == "added":
+    if release.kind in ("added", "moved"):
         found.append("Argo skips the stages and their analysis when it first deploys a model.")
     return found
