@@ -73,8 +73,7 @@ def check(fleet: Fleet, base: Fleet | None, now: datetime | None) -> list[Diagno
         if forward and before is not None and before.promotes_from not in (None, release.policy.promotes_from):
             found += _skipped(fleet, base, release, before.promotes_from)
         if base is not None and now is not None and forward:
-            merged = base.environments.get(release.environment_name)
-            found += _frozen(release, merged[1].spec.freezes if merged is not None else (), now)
+            found += _frozen(release, _merged_freezes(base, release), now)
     return found
 
 
@@ -119,6 +118,18 @@ def _strategy(release: Release, before: PolicyEnvironment | None) -> list[Diagno
         message = f"{release.environment_name} was blue-green: the Service {release.model} keeps Argo's selector"
         found.append(document.report(LEFT_BEHIND, (*release.path, key), message))
     return found
+
+
+def _merged_freezes(base: Fleet, release: Release) -> list[Freeze]:
+    """Those of the environment, and of one that had another name in the same place."""
+    here = release.environment.spec
+    return [
+        freeze
+        for name, (_, environment) in sorted(base.environments.items())
+        if name == release.environment_name
+        or (environment.spec.cluster, environment.spec.namespace) == (here.cluster, here.namespace)
+        for freeze in environment.spec.freezes
+    ]
 
 
 def _frozen(release: Release, merged: Iterable[Freeze], now: datetime) -> list[Diagnostic]:
