@@ -52,7 +52,7 @@ def pushing() -> None:
 
     def start(self: Any, command: Any, *arguments: Any, **more: Any) -> None:
         whole(self, command, *arguments, **more)
-        if "push" in command and "--dry-run" not in command:
+        if "push" in command and not {"--dry-run", "--atomic"} & set(command):  # those prove its rights, at the start
             os.killpg(self.pid, signal.SIGKILL)
             die()
 
