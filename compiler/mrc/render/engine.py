@@ -81,6 +81,7 @@ def _hexadecimal(match: re.Match[str]) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+@lru_cache(maxsize=1024)  # half of a model's blocks stand in two of its files
 def yaml_block(value: str, indent: int) -> Raw:
     """A literal block scalar below a key, `indent` spaces deep; quoted where a block could not hold the text."""
     body = value.removesuffix("\n")
@@ -133,10 +134,11 @@ _MARKDOWN = str.maketrans({character: f"\\{character}" for character in r"\`*_{}
 
 def markdown_text(value: object) -> str:
     """Text that Markdown shows as it is, on one line."""
-    if isinstance(value, Raw):
-        return str(value)
-    if not isinstance(value, str):
-        return str(value)
+    return _markdown(value) if isinstance(value, str) and not isinstance(value, Raw) else str(value)
+
+
+@lru_cache(maxsize=1024)
+def _markdown(value: str) -> str:
     return " ".join(value.split()).translate(_MARKDOWN)
 
 
