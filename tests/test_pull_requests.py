@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from conftest import mrc
 from mrc.reconcile import signals
@@ -78,6 +79,21 @@ def test_an_aborted_rollout_is_asked_for_merged_and_its_incident_closed(asked: F
     assert 'mrc_reconciler_incidents_closed_total{state="recovered"} 1' in world.reconciler.telemetry.text()
     world.team.pull()
     assert mrc("render", "--check", cwd=world.team.tree).returncode == 0
+
+
+def test_many_failures_are_asked_for_in_several_passes(
+    asked: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes the forge some seconds; /healthz has two minutes of patience."""
+    monkeypatch.setattr("mrc.reconcile.evidence.REQUESTS", 1)
+    world = start(tmp_path, asked)
+    policy = yaml.safe_load(world.team.show("policies/ranker/policy.yaml"))
+    serving = int(policy["spec"]["environments"]["production"]["serve"]["version"])
+    failing = [rollout(), rollout(model="ranker", version=serving)]
+    found = seen(failing, [run(), run(model="ranker", version=serving, uid="run-2")])
+    for count in (1, 2, 2):
+        world.reconciler.step(found)
+        assert len(asked.pulls) == count
 
 
 def test_a_request_that_a_person_closed_is_not_made_again(asked: Forge, tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from mrc.reconcile.verify import manifest, problem
 BATCH = 100
 """How many rollbacks one commit carries, so that the first of a thousand does not wait for the last."""
 
+REQUESTS = 20
+"""How many pull requests one pass asks for: each takes the forge some seconds, and /healthz has two minutes."""
 AT_ONCE = 32
 """How many targets are looked at together."""
 
@@ -31,15 +33,16 @@ class Monitoring(Protocol):
 
 
 def gathered(
-    state: State, due: list[Failure], tree: GitTree, monitoring: Monitoring, now: datetime
+    state: State, due: list[Failure], tree: GitTree, monitoring: Monitoring, now: datetime, *, apart: bool
 ) -> tuple[State, set[str]]:
-    """The state with what was asked, and the causes that are too many for one commit."""
+    """The state with what was asked, and the causes that are too many for one pass. `apart`: each is a pull request."""
     # Where the answer is known already, nothing is asked: most failures are seen again and again.
     moving = _rollbacks(due, state, now)
     if not moving:
         return state, set()
-    batch = {one.failure.cause for one in moving[:BATCH]}
-    later = {one.failure.cause for one in moving[BATCH:]}
+    most = REQUESTS if apart else BATCH
+    batch = {one.failure.cause for one in moving[:most]}
+    later = {one.failure.cause for one in moving[most:]}
     state = replace(state, unhealthy=monitoring.problems(state.settings.healthy))
     state, moving = _verified(state, due, batch, tree, now)
     worse: dict[tuple[str, str, int], str] = {}

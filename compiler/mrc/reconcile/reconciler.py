@@ -215,7 +215,7 @@ class Reconciler:
         if self._proposals is not None:
             found = self._proposals.counted(found)
         state = self._state(tree, found, due, seen, now)
-        state, later = gathered(state, due, tree, self.monitoring, now)
+        state, later = gathered(state, due, tree, self.monitoring, now, apart=self._proposals is not None)
         decisions = decide(due, state, now)
         if later:
             # They come with the next pass, and so does the hold on everything: it pins what serves after all of them.
@@ -312,12 +312,12 @@ class Reconciler:
     def _done(self, change: Change, later: list[Incident], commit: str) -> None:
         at = self.clock()
         self._incidents.wrote([*change.incidents, *later], at)
+        if any(one.spec.outcome is None for one in change.incidents):
+            self.pushed(commit)  # first: an Alertmanager that is slow holds up nobody
         telling.closed(self.telemetry, later)
         self._pages.let_in(at)
         self._pages.add([*change.incidents, *later])
         self._pages.send(self.monitoring, at)
-        if any(one.spec.outcome is None for one in change.incidents):
-            self.pushed(commit)
 
     def _observe(self, decisions: list[Decision]) -> None:
         for decision in decisions:
