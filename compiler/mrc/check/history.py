@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from mrc.diagnostics import Diagnostic, at_file, error
-from mrc.link import Fleet
+from mrc.link import Fleet, LinkedModel
 from mrc.records import dataclass
 from mrc.tree import Tree, UnreadableError
 
@@ -17,7 +17,13 @@ DROPPED = error(
     reason="Something serves it, falls back to it, or its pods may still restart and look for their bundle.",
     hint="restore the file; remove a version once it is older than those that the environments retain",
 )  # fmt: skip
-RULES = (EDITED, DROPPED)
+BELOW = error(
+    "MRC337", "a new version numbered below one that serves",
+    reason="Numbers say which version is newer. Served after a newer one, it would count as a way back, which no "
+    "freeze and no other environment holds up.",
+    hint="give it the next free number",
+)  # fmt: skip
+RULES = (EDITED, DROPPED, BELOW)
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,8 @@ def check(tree: Tree, fleet: Fleet, base: Base) -> list[Diagnostic]:
     folders = ["policies"] if base.models is None else [f"policies/{name}" for name in sorted(base.models)]
     now = {path for folder in folders for path in tree.files(folder) if "/versions/" in path}
     found: list[Diagnostic] = []
-    for path in (path for folder in folders for path in base.tree.files(folder)):
+    merged = [path for folder in folders for path in base.tree.files(folder)]
+    for path in merged:
         if path not in now:
             continue
         try:
@@ -49,7 +56,17 @@ def check(tree: Tree, fleet: Fleet, base: Base) -> list[Diagnostic]:
     for name, model in sorted(base.fleet.models.items()):
         if name in fleet.models:
             found += _dropped(name, model.versions.keys() & _needed(base.fleet, name), now)
+            found += _below(fleet.models[name], model, frozenset(merged))
     return found
+
+
+def _below(after: LinkedModel, before: LinkedModel, merged: Collection[str]) -> list[Diagnostic]:
+    newest = max((release.version.number for release in before.releases), default=0)
+    return [
+        version.document.report(BELOW, ("metadata", "version"), f"version {number} is new, and {newest} serves already")
+        for number, version in sorted(after.versions.items())
+        if number < newest and version.document.file not in merged
+    ]
 
 
 def _dropped(name: str, needed: set[int], now: set[str]) -> list[Diagnostic]:
