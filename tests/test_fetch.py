@@ -271,7 +271,7 @@ def test_a_volume_that_fills_up_in_the_middle_is_told(pod: Pod) -> None:
 
 def test_a_volume_that_cannot_be_written_is_told_without_a_traceback(pod: Pod) -> None:
     process = start_fetch(pod.path, Path("/proc/repository"))
-    _, stderr = process.communicate(timeout=20)
+    _, stderr = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "a volume that can be written" in stderr
     assert "Traceback" not in stderr

@@ -555,10 +555,10 @@ def test_a_server_takes_its_children_with_it_when_the_test_fails(child_file: Pat
     code = (
         "import pathlib, signal, subprocess, sys, time\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"  # inherited: only a kill ends the child
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
         "signal.signal(signal.SIGTERM, signal.SIG_DFL)\n"
         f"pathlib.Path({str(child_file)!r}).write_text(str(child.pid))\n"
-        "time.sleep(60)\n"
+        "time.sleep(600)\n"
     )
 
     def ready(ports: list[int]) -> bool:
@@ -577,9 +577,9 @@ def test_a_server_dies_with_tests_that_are_killed(child_file: Path, tmp_path: Pa
         "import pathlib, sys, time\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from judges import servers\n"
-        f"with servers.running(['sleep', '60'], pathlib.Path({str(tmp_path / 'log')!r})) as server:\n"
+        f"with servers.running(['sleep', '600'], pathlib.Path({str(tmp_path / 'log')!r})) as server:\n"
         f"    pathlib.Path({str(child_file)!r}).write_text(str(server.pid))\n"
-        "    time.sleep(60)\n"
+        "    time.sleep(600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code]) as tests:
         wait_until(lambda: child_file.exists() and child_file.read_text() != "")
@@ -609,7 +609,7 @@ def alive(process: int) -> bool:
         return False
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 10) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 120) -> None:
     """Wait for something to become true; fail when it does not."""
     end = time.monotonic() + seconds
     while not true():

@@ -34,7 +34,7 @@ class Prometheus:
 
     url: str
 
-    def rules(self, *, seconds: float = 30) -> list[Rule]:
+    def rules(self, *, seconds: float = 120) -> list[Rule]:
         """All rules, once each has been evaluated. Raises servers.ServerError after `seconds`."""
         end = time.monotonic() + seconds
         while True:
@@ -45,7 +45,7 @@ class Prometheus:
                 raise servers.ServerError(f"not evaluated within {seconds} s: {found}")
             time.sleep(0.1)
 
-    def problems(self, *, seconds: float = 30) -> list[str]:
+    def problems(self, *, seconds: float = 120) -> list[str]:
         """The rules whose evaluation fails."""
         return [
             f"{rule.group}/{rule.name}: {rule.error or rule.health}"

@@ -83,7 +83,7 @@ def running(
         # It may be gone while a child of it still runs.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGKILL)
-        server.wait(timeout=5)
+        server.wait(timeout=60)
 
 
 def _wait(server: subprocess.Popen[bytes], ready: Callable[[], bool], seconds: float) -> bool:
