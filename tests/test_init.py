@@ -58,11 +58,11 @@ def test_the_wheel_alone_renders_a_fresh_repository(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")]
     subprocess.run(build, cwd=TOP, check=True, capture_output=True, timeout=120)
     (wheel,) = (tmp_path / "dist").glob("*.whl")
-    venv.create(tmp_path / "venv", with_pip=True)
-    pip = [str(tmp_path / "venv/bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    venv.create(tmp_path / "venv")
+    install = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(tmp_path / "venv/bin/python")]
     lock = str(TOP / "requirements.lock")
-    subprocess.run([*pip, "--require-hashes", "-r", lock], check=True, timeout=300)
-    subprocess.run([*pip, "--no-deps", str(wheel)], check=True, timeout=120)
+    subprocess.run([*install, "--require-hashes", "-r", lock], check=True, timeout=300)
+    subprocess.run([*install, "--no-deps", str(wheel)], check=True, timeout=120)
     command = str(tmp_path / "venv/bin/mrc")
     subprocess.run([command, "init", "rollouts"], cwd=tmp_path, check=True, timeout=60)
     for arguments in (["render"], ["render", "--check"]):
