@@ -52,11 +52,11 @@ test: tools ## Check style, types, layers and the rendered tree; run the tests
 	$(call step,mypy,$(BIN)/mypy)
 	$(call step,layers,$(BIN)/lint-imports)
 	$(call step,example fleet,$(BIN)/mrc render --check)
-	@$(BIN)/pytest -q -n 3 --cov --cov-report=term
+	@$(BIN)/pytest -q -n 3 --dist worksteal --cov --cov-report=term
 
 test-cluster: venv ## Roll out, fail and go back on a real control plane, which the first run builds
 	@$(BIN)/python tests/install-tools prometheus alertmanager crds kubectl control-plane kwok
-	@$(BIN)/pytest -q -n 8 tests/cluster
+	@$(BIN)/pytest -q -n 12 --dist worksteal tests/cluster
 
 demo: venv ## Check and render the example fleet, then play how a bad version is taken back
 	@set -e; mrc="$$PWD/$(BIN)/mrc"; fleet=$$(mktemp -d); trap 'rm -rf "$$fleet"' EXIT; \

@@ -31,6 +31,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     session.config.stash[RUNNING] = stack.enter_context(control_plane.serve(folder, pools())), stack
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first."""
+    items.sort(key=lambda item: "test_fleet_applied" not in item.nodeid)
+
+
 def pools() -> list[str]:
     """The nodes' pools: of the stories, and of the example fleet."""
     documents = [yaml.safe_load(file.read_text()) for file in ENVIRONMENTS.glob("*.yaml")]

@@ -84,9 +84,12 @@ class ControlPlane:
             raise ApiError(done.returncode, done.stderr.strip())
         return done.stdout
 
-    def request(self, path: str, body: Any = None, *, method: str = "GET", content: str = "application/json") -> Any:
+    def request(
+        self, path: str, body: Any = None, *, method: str = "GET", content: str = "application/json",
+        accept: str = "application/json",
+    ) -> Any:  # fmt: skip
         """One request as an administrator. Raises ApiError when refused, OSError when nobody answers."""
-        asked = {"Authorization": f"Bearer {self.tokens['admin']}", "Content-Type": content}
+        asked = {"Authorization": f"Bearer {self.tokens['admin']}", "Content-Type": content, "Accept": accept}
         data = None if body is None else json.dumps(body)
         try:
             answer = _client(self.ca).request(method, f"{self.url}{path}", content=data, headers=asked)
@@ -110,6 +113,12 @@ class ControlPlane:
         """The objects of a list."""
         found: list[Object] = self.request(path)["items"]
         return found
+
+    def revisions(self, path: str) -> list[tuple[str, str]]:
+        """The name and the resourceVersion of each object of a list, which costs less than the objects."""
+        accept = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+        found = [each["metadata"] for each in self.request(path, accept=accept)["items"] or ()]
+        return [(each["name"], each["resourceVersion"]) for each in found]
 
     def create(self, path: str, body: Object) -> Object:
         """Create an object in a collection; what is there already stays."""

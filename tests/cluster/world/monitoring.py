@@ -26,19 +26,20 @@ class Monitoring:
     alertmanager: str
     servers: dict[str, Restartable]
     """`prometheus` and `alertmanager`, to be stopped and started."""
-    _loaded: str = field(default="")
+    _loaded: list[tuple[str, str]] = field(default_factory=list)
 
     def load(self) -> None:
         """Let Prometheus have the PrometheusRules of the namespace, when they changed."""
         with contextlib.suppress(OSError, ApiError):
-            found = self.plane.items(f"/apis/monitoring.coreos.com/v1/namespaces/{self.namespace}/prometheusrules")
-            text = json.dumps({"groups": [group for each in found for group in each["spec"]["groups"]]})
-            if text == self._loaded:
+            path = f"/apis/monitoring.coreos.com/v1/namespaces/{self.namespace}/prometheusrules"
+            seen = self.plane.revisions(path)
+            if seen == self._loaded:
                 return
-            (self.folder / "rules.yaml").write_text(text)
+            groups = [group for each in self.plane.items(path) for group in each["spec"]["groups"]]
+            (self.folder / "rules.yaml").write_text(json.dumps({"groups": groups}))
             status, answer = servers.request(f"{self.prometheus.url}/-/reload", {})
             assert status == 200, answer
-            self._loaded = text
+            self._loaded = seen
 
     def alerts(self) -> list[dict[str, Any]]:
         """The active alerts, as Alertmanager tells them."""
