@@ -11,7 +11,7 @@ import promql_parser
 import ruamel.yaml
 import yaml
 from google.protobuf import text_format
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -183,10 +183,15 @@ def test_code_in_markdown_is_code_and_nothing_else(text: str) -> None:
 
 
 CALLS = ["@user", "@org/team", "#12", "org/repo#3", "Fixes #1", "closes: #2", "GH-7", "!5", "$9", "%4", "~bug", "&8",
-         "https://x.y", "ftp://x.y", "www.a.b", "<b>", "</details>", "<!--", "a@b.c"]  # fmt: skip
+         "https://x.y", "ftp://x.y", "www.a.b", "<b>", "</details>", "<!--", "a@b.c",
+         "-", "+", "---", "1.", "2)"]  # fmt: skip
 
 
 @given(st.lists(st.sampled_from(CALLS) | PRINTABLE, min_size=1, max_size=6).map(" ".join))
+@example("- ")
+@example("- - -")
+@example("1. - x")
+@example("+")
 def test_text_in_a_comment_calls_nobody_and_closes_nothing(text: str) -> None:
     """A forge reads what Markdown has become: a backslash before it hides nothing from it."""
     found = shown(f"- {markdown._text(text)}\n")

@@ -130,6 +130,8 @@ def yaml_flow(value: object, *, numbers: bool = False) -> Raw:
 # --- Markdown ---
 
 _MARKDOWN = str.maketrans({character: f"\\{character}" for character in r"\`*_{}[]<>#|~&$"})
+# What begins an entry of a list or a line across the page, or makes the line above a heading.
+_LEADS = re.compile(r"^([0-9]{0,9})([-+=](?=[-+=\s]|$)|[.)](?=\s|$))")
 
 
 def markdown_text(value: object) -> str:
@@ -139,7 +141,7 @@ def markdown_text(value: object) -> str:
 
 @lru_cache(maxsize=1024)
 def _markdown(value: str) -> str:
-    return " ".join(value.split()).translate(_MARKDOWN)
+    return _LEADS.sub(r"\1\\\2", " ".join(value.split()).translate(_MARKDOWN))
 
 
 def markdown_code(value: object) -> Raw:

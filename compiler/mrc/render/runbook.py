@@ -9,7 +9,7 @@ from mrc.guardrail import TIERS, Guardrail, limit_in_words, windows_in_words
 from mrc.link import Release, Version
 from mrc.power import decidability
 from mrc.render.common import grpc_host, http_host, ingress_names, service_ports
-from mrc.render.engine import fill
+from mrc.render.engine import Raw, fill
 from mrc.rollouts import Stage, active, pinned, stages
 from mrc.runtime import cache_prefix
 from mrc.timing import Phase, restore, slowest
@@ -20,6 +20,8 @@ _ACTIONS = {
     "ticket": "an alert opens a ticket",
 }
 
+
+_NONE = Raw("-")  # of a cell
 
 _PHASES: dict[Phase, str] = {
     "rollout": "during the rollout",
@@ -132,8 +134,8 @@ def _times(release: Release) -> list[dict[str, str]]:
         if both:
             row = {
                 "when": when,
-                "hard": str(hard.seen) if hard else "-",
-                "anomaly": str(anomaly.seen) if anomaly else "-",
+                "hard": str(hard.seen) if hard else _NONE,
+                "anomaly": str(anomaly.seen) if anomaly else _NONE,
             }
             approvals = "".join(f" and an approval by {group}" for group in both[0].approvals)
             found.append({**row, "back": f"{max(way.back for way in both)}{approvals}"})
