@@ -42,7 +42,7 @@ def load(path: Path) -> tuple[list[Object], list[str]]:
     """
     text = path.read_text(encoding="utf-8")
     try:
-        old = list(yaml.safe_load_all(text))
+        old = list(yaml.load_all(text, yaml.CSafeLoader))
         new = list(YAML(typ="safe", pure=True).load_all(text))
     except (yaml.YAMLError, YAMLError, ValueError) as error:
         return [], [f"{path}: {error}"]

@@ -204,7 +204,7 @@ def serve(plane: ControlPlane, namespace: str, meshes: Sequence[Mesh]) -> Iterat
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Exporter) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            with repeated(flow, seconds=0.4):
+            with repeated(flow, seconds=0.7):
                 yield f"127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()

@@ -167,9 +167,9 @@ def begin(
     with contextlib.ExitStack() as stack:
         target = stack.enter_context(mesh.serve(plane, namespace, list(traffic.values())))
         watching = stack.enter_context(monitoring.serve(plane, namespace, folder / "monitoring", target, ports))
-        stack.enter_context(repeated(watching.load, seconds=0.5))
+        stack.enter_context(repeated(watching.load, seconds=1))
         syncer = Syncer(plane, team.remote, folder / "synced")
-        stack.enter_context(repeated(syncer.sync, seconds=0.3, forgiven=(OSError, ApiError)))
+        stack.enter_context(repeated(syncer.sync, seconds=0.7, forgiven=(OSError, ApiError)))
         steps: list[tuple[str, float]] = []
         stories = [
             Story(plane, namespace, folder, team, traffic[model], watching, syncer, model, steps=steps)

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def wait(what: str, look: Callable[[], T], *, seconds: float, seen: Callable[[], Any] = lambda: None) -> T:
-    """The first truthy answer of `look`, asked four times a second.
+    """The first truthy answer of `look`, asked twice a second.
 
     `seen` tells what is there instead. Raises AssertionError after `seconds`.
     """
@@ -18,5 +18,5 @@ def wait(what: str, look: Callable[[], T], *, seconds: float, seen: Callable[[],
     while not (found := look()):
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds:.0f} s: {what}; instead: {seen()}")
-        time.sleep(0.25)
+        time.sleep(0.4)
     return found
