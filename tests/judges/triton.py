@@ -31,7 +31,7 @@ class Triton:
 
         A version that is listed but missing is no refusal: ask `ready` for each.
         """
-        status, text = servers.request(f"{self.url}/v2/repository/models/{model}/load", {}, seconds=60)
+        status, text = servers.request(f"{self.url}/v2/repository/models/{model}/load", {}, seconds=120)
         return [] if status == 200 else [f"{model}: {text}"]
 
     def unload(self, model: str) -> list[str]:
@@ -74,6 +74,7 @@ def serve(repository: Path, *options: str) -> Iterator[Triton]:
             f"--model-repository={repository}",
             f"--backend-directory={binaries / 'backends'}",
             "--model-control-mode=explicit",
+            "--model-load-thread-count=1",  # once, of two versions loaded at a time one never ended
             "--http-address=127.0.0.1",
             f"--http-port={ports[0]}",
             "--allow-grpc=false",
