@@ -57,8 +57,7 @@ def test_a_promoted_version_is_reverted_for_an_alert(tell: Tell, strategy: str, 
         story.repository.promote(2)
         story.until("version 2 is promoted", lambda: story.healthy(2) and story.serves(2))
         if not kept:
-            story.cool(1)
-            story.until("version 1 is cold", lambda: not story.pods(1))
+            story.until("version 1 is cold", lambda: story.cooled(1))
         story.mesh.behaviour(2).errors = 0.5
         went_back(story, ledger, to=1, analysed=strategy == BLUE_GREEN and not kept)  # the preview runs again
         (incident,) = ledger.incidents()

@@ -83,12 +83,18 @@ class Story:
         found = self.plane.items(f"/api/v1/namespaces/{self.namespace}/pods?{self._own}")
         return {each["metadata"]["name"] for each in found if version_of(each) == version}
 
-    def cool(self, version: int) -> None:
-        """Let the time be over for which a version that served before is kept running."""
-        name = self.replica_sets()[version]["metadata"]["name"]
-        over = {"metadata": {"annotations": {"scale-down-deadline": "2020-01-01T00:00:00Z"}}}
-        path = f"/apis/apps/v1/namespaces/{self.namespace}/replicasets/{name}"
-        self.plane.request(path, over, method="PATCH", content="application/merge-patch+json")
+    def cooled(self, version: int) -> bool:
+        """Whether a version that served before has ended; until then, let the time be over for which it is kept.
+
+        Argo may write that time once more after it was seen to have promoted the other version.
+        """
+        deadline, over = "scale-down-deadline", "2020-01-01T00:00:00Z"
+        about = self.replica_sets()[version]["metadata"]
+        if about.get("annotations", {}).get(deadline) not in (None, over):
+            path = f"/apis/apps/v1/namespaces/{self.namespace}/replicasets/{about['name']}"
+            change = {"metadata": {"annotations": {deadline: over}}}
+            self.plane.request(path, change, method="PATCH", content="application/merge-patch+json")
+        return not self.pods(version)
 
     def alert(self, version: int) -> dict[str, str] | None:
         """The labels of an active alert that asks for a rollback of this version."""
