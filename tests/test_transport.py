@@ -154,6 +154,20 @@ def test_a_slow_remote_has_all_the_time_and_a_silent_one_has_not(tmp_path: Path)
         assert fault.value.status is None
         assert time.monotonic() - begin < 120
 
+        # It answers again. The git that was stopped has left its locks, which it alone takes off.
+        server.dead, server.pause = False, 0.0
+        assert again.fetch() == git("rev-parse", "main", cwd=server.remote)
+
+
+@pytest.mark.parametrize("left", ["shallow.lock", "refs/remotes/origin/main", "HEAD"])
+def test_what_a_killed_process_left_in_its_folder_is_not_in_the_way(tmp_path: Path, left: str) -> None:
+    """A container that is started again finds its volume as it was."""
+    remote = bare(tmp_path)
+    first = Ledger(Git(tmp_path / "state"), str(remote), "main", Identity())
+    tip = first.fetch()
+    (tmp_path / "state" / left).write_bytes(b"")
+    assert Ledger(Git(tmp_path / "state"), str(remote), "main", Identity()).fetch() == tip
+
 
 @pytest.mark.parametrize(
     ("url", "why"),

@@ -3,14 +3,15 @@
 import gc
 import re
 import secrets
+import shutil
 import signal
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -29,6 +30,13 @@ def _place(context: click.Context, option: click.Parameter, value: str | None) -
         raise click.BadParameter(f"{value!r} is not the namespace and the name of a Lease, such as mrc/mrc-production")
     namespace, _, name = value.partition("/")
     return namespace, name
+
+
+def _address(context: click.Context, option: click.Parameter, value: str) -> tuple[str, int]:
+    host, _, port = value.rpartition(":")
+    if not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
+        raise click.BadParameter(f"{value!r} is not a host and a port, such as 127.0.0.1:8080")
+    return host, int(port)
 
 
 def _app_name(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
@@ -66,8 +74,14 @@ def _api(context: click.Context, option: click.Parameter, value: str | None) -> 
     "--lease", metavar="NAMESPACE/NAME", callback=_place,
     help="The Lease that must be held to act: of several processes, one does. Who loses it ends.",
 )  # fmt: skip
-@click.option("--listen", default="127.0.0.1:8080", show_default=True, help="Where /healthz and /metrics answer.")
-@click.option("--every", default=2.0, show_default=True, help="How often alerts are asked for, in seconds.")
+@click.option(
+    "--listen", default="127.0.0.1:8080", show_default=True, callback=_address,
+    help="Where /healthz and /metrics answer.",
+)  # fmt: skip
+@click.option(
+    "--every", default=2.0, show_default=True, type=click.FloatRange(min=0.1),
+    help="How often alerts are asked for, in seconds.",
+)  # fmt: skip
 @click.option(
     "--token-file", type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="A file with the token for an https:// repository, and for the pull requests of its forge.",
@@ -113,7 +127,7 @@ def _api(context: click.Context, option: click.Parameter, value: str | None) -> 
 @click.option("--email", default="mrc@localhost", show_default=True, help="The address of who commits.")
 def reconcile(
     url: str, environment: str, branch: str, folder: Path | None, kubeconfig: Path | None,
-    lease: tuple[str, str] | None, listen: str, every: float,
+    lease: tuple[str, str] | None, listen: tuple[str, int], every: float,
     token_file: Path | None, github_app: str | None, github_installation: int | None, github_key: Path | None,
     github_api: str | None, ssh_key: Path | None, known_hosts: Path | None, signing_key: Path | None,
     argocd_token_file: Path | None, hook_secrets: Path | None,
@@ -123,7 +137,11 @@ def reconcile(
 
     What it may do stands in environments/<environment>.yaml, under reconcile.
     """
-    from mrc.reconcile.cluster import Api
+    if find_spec("kubernetes") is None or find_spec("jwt") is None:
+        raise click.ClickException("mrc reconcile needs more than the other commands: pip install 'mrc[reconcile]'")
+    if shutil.which("git") is None:
+        raise click.ClickException("git is not installed, and mrc reconcile commits and pushes with it")
+    from mrc.reconcile.cluster import Api, ClusterError
     from mrc.reconcile.credentials import CredentialsError, Token, askpass, from_file
     from mrc.reconcile.forges import ForgeError
     from mrc.reconcile.git import Git, GitError
@@ -132,6 +150,7 @@ def reconcile(
     from mrc.reconcile.service import Service
     from mrc.reconcile.telemetry import Telemetry, serve
     from mrc.reconcile.transport import AddressError, transport
+    from mrc.reconcile.workplace import TakenError, kept, temporary
 
     try:
         way = transport(url, ssh_key, known_hosts)
@@ -155,17 +174,27 @@ def reconcile(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     telemetry = Telemetry()
-    with tempfile.TemporaryDirectory(prefix="mrc-reconcile-") as scratch:
-        credentials = askpass(Path(scratch), token) if token is not None else dict
-        git = Git((folder or Path(scratch)) / "repository.git", credentials, way)
+    with ExitStack() as stack:
+        try:
+            place = stack.enter_context(kept(folder) if folder is not None else temporary())
+        except TakenError as problem:
+            raise click.UsageError(str(problem)) from None
+        credentials = askpass(place.folder, token) if token is not None else dict
+        git = Git(place.folder / "repository.git", credentials, way, [place.lock])
+        git.sweep()
         ledger = Ledger(git, url, branch, Identity(name, email, signing_key))
-        api = Api(kubeconfig)
+        try:
+            api = Api(kubeconfig)
+        except ClusterError as problem:
+            raise click.UsageError(str(problem)) from None
         service = Service(
             ledger, environment, api, telemetry, lambda: datetime.now(UTC), every, argocd_token_file, hook_secrets,
             token,
         )  # fmt: skip
-        host, _, port = listen.rpartition(":")
-        server = serve((host, int(port)), telemetry, lambda: service.problem(time.monotonic()))
+        try:
+            server = serve(listen, telemetry, lambda: service.problem(time.monotonic()))
+        except OSError as problem:
+            raise click.UsageError(f"--listen {listen[0]}:{listen[1]}: {problem.strerror or problem}") from None
         try:
             telemetry.set("mrc_reconciler_acting", 0)
             with _lease(api, lease, telemetry, stop) as acts:

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 
 import kubernetes
 import urllib3
+import yaml
 
 from mrc import labels
 from mrc.reconcile.signals import Object, slim
@@ -43,12 +44,19 @@ class Api:
     """Requests to one API server. Tokens that rotate are read again by the client."""
 
     def __init__(self, kubeconfig: Path | None) -> None:
-        if kubeconfig is not None:
-            self._client = kubernetes.config.new_client_from_config(str(kubeconfig))
-        else:
-            configuration = kubernetes.client.Configuration()
-            kubernetes.config.load_incluster_config(client_configuration=configuration)
-            self._client = kubernetes.client.ApiClient(configuration)
+        """Raises ClusterError where nothing says how the API server is reached."""
+        try:
+            if kubeconfig is not None:
+                self._client = kubernetes.config.new_client_from_config(str(kubeconfig))
+            else:
+                configuration = kubernetes.client.Configuration()
+                kubernetes.config.load_incluster_config(client_configuration=configuration)
+                self._client = kubernetes.client.ApiClient(configuration)
+        except (kubernetes.config.ConfigException, yaml.YAMLError, LookupError, TypeError, ValueError) as problem:
+            if kubeconfig is None:
+                said = "this is no pod with a ServiceAccount: --kubeconfig FILE says how the cluster is reached"
+                raise ClusterError(0, said) from None
+            raise ClusterError(0, f"{kubeconfig} is no kubeconfig that can be used: {type(problem).__name__}") from None
 
     def request(self, path: str, query: dict[str, str] | None = None, *, method: str = "GET", body: Any = None,
                 content: str = "application/json", seconds: float = _REQUEST_SECONDS) -> Any:  # fmt: skip

@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -27,6 +28,7 @@ _CONFIG = (
     # A token is sent to the host that it was given for.
     "http.followRedirects=false",
 )  # fmt: skip
+_LEFT = ("*.lock", "refs/**/*.lock", "objects/**/*.lock", "objects/**/tmp_*", "objects/pack/.tmp-*", ".git_*", "gc.pid")
 _PROGRESS = re.compile(r"(?:remote: )?[A-Z][A-Za-z ]+: +(?:\d+%|\d+, done)")
 
 
@@ -42,13 +44,17 @@ class Git:
     """Commands in one bare repository. `credentials` gives variables of the environment that the remote needs."""
 
     def __init__(
-        self, folder: Path, credentials: Callable[[], Mapping[str, str]] = dict, way: Transport | None = None
+        self,
+        folder: Path,
+        credentials: Callable[[], Mapping[str, str]] = dict,
+        way: Transport | None = None,
+        inherited: Sequence[int] = (),
     ) -> None:
+        """`inherited`: descriptors that git has as long as it runs, such as a lock."""
         import git
 
-        self.folder, self._credentials = folder, credentials
+        self.folder, self._credentials, self._inherited = folder, credentials, tuple(inherited)
         way = way if way is not None else Transport()
-        folder.mkdir(parents=True, exist_ok=True)
         self._environment = {
             "GIT_ALLOW_PROTOCOL": way.protocols,
             "GIT_TERMINAL_PROMPT": "0",
@@ -58,13 +64,28 @@ class Git:
             "GIT_SSH_VARIANT": "ssh",
             "GIT_PROGRESS_DELAY": "0",
             "GIT_DIR": str(folder),
+            "TMPDIR": str(folder),  # what it leaves when it is killed, `sweep` finds
             "GIT_TRACE_REDACT": "1",  # whoever traces git sees no token either
             "LC_ALL": "C",
         }
-        if not (folder / "HEAD").exists():
-            git.Git(folder).execute(["git", "init", "--quiet", "--bare"], env=self._environment)
-        self.repo: Repo = git.Repo(folder)
+        self._made()
+        try:
+            self.repo: Repo = git.Repo(folder)
+        except git.InvalidGitRepositoryError:
+            self.renew()
+            self.repo = git.Repo(folder)
         self.repo.git.update_environment(GIT_DIR=str(folder))  # a hook that started this process has one of its own
+
+    def _made(self) -> None:
+        import git
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        git.Git(self.folder).execute(["git", "init", "--quiet", "--bare"], env=self._environment)
+
+    def renew(self) -> None:
+        """Begin with an empty repository: what is here is of no use any more."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._made()
 
     def run(
         self,
@@ -94,6 +115,7 @@ class Git:
         process: subprocess.Popen[bytes] = running.proc
         told = _heard(process, seconds)
         if told is None:
+            self.sweep()
             raise GitError(None, f"git {arguments[0]} said nothing for {seconds:.0f} s, and was stopped")
         out, error = (_without(remote.get(TOKEN, ""), each.decode(errors="replace")) for each in told)
         return process.returncode, out, _told(error)
@@ -113,7 +135,15 @@ class Git:
             as_process=True,
             env={**self._environment, **(env or {})},
             start_new_session=True,
+            pass_fds=self._inherited,
         )
+
+    def sweep(self) -> None:
+        """Remove what a git that was killed has left here: locks that nobody takes off again, packs that came in part.
+        Only while no other git writes here."""
+        for pattern in _LEFT:
+            for path in self.folder.glob(pattern):
+                path.unlink(missing_ok=True)
 
 
 def _heard(process: subprocess.Popen[bytes], seconds: float) -> tuple[bytes, bytes] | None:

@@ -57,6 +57,21 @@ class Ledger:
 
     def fetch(self, beside: str = "") -> str:
         """The commit at the tip of the branch; with the branches below the folder `beside`. Raises GitError."""
+        try:
+            self._fetch(beside)
+        except GitError as problem:
+            if self._begun or problem.status is None:
+                raise
+            # What an earlier process has left, or a machine that lost power, may be what fails: it is a cache.
+            self.git.renew()
+            self._fetch(beside)
+        self._begun = True
+        found = self._objects.read(f"{self._own}^{{commit}}")
+        if found is None:
+            raise GitError(None, f"the tip of {self.branch} cannot be read")
+        return found.id
+
+    def _fetch(self, beside: str) -> None:
         # A depth makes git walk the whole tree again; after the first time, what is new is little.
         depth = [] if self._begun else ["--depth=1"]
         self.git.run(
@@ -65,11 +80,6 @@ class Ledger:
             *(["--prune"] if beside else []), "--", self.url, f"refs/heads/{self.branch}:{self._own}",
             *([f"refs/heads/{beside}/*:refs/remotes/origin/{beside}/*"] if beside else []), seconds=self._seconds,
         )  # fmt: skip
-        self._begun = True
-        found = self._objects.read(f"{self._own}^{{commit}}")
-        if found is None:
-            raise GitError(None, f"the tip of {self.branch} cannot be read")
-        return found.id
 
     def tidy(self) -> None:
         """Pack what has gathered. In a large repository that takes seconds: for when nothing is the case."""
@@ -108,11 +118,10 @@ class Ledger:
         said = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
         if said.returncode != 0:
             raise GitError(said.returncode, "the signing key cannot be read")
-        with tempfile.TemporaryDirectory(prefix="mrc-signers-") as folder:
-            signers = Path(folder) / "allowed"
-            signers.write_text(f"mrc {said.stdout}")
-            config = ["gpg.format=ssh", f"gpg.ssh.allowedSignersFile={signers}"]
-            status, _, _ = self.git.told("verify-commit", commit, config=config)
+        signers = self.git.folder / "allowed_signers"
+        signers.write_text(f"mrc {said.stdout}")
+        config = ["gpg.format=ssh", f"gpg.ssh.allowedSignersFile={signers}"]
+        status, _, _ = self.git.told("verify-commit", commit, config=config)
         return status == 0
 
     def tree(self, commit: str) -> GitTree:
@@ -133,12 +142,9 @@ class Ledger:
         tree = write(self._objects, before, edits)
         if tree == before.root:
             return None
-        with tempfile.TemporaryDirectory(prefix="mrc-commit-") as folder:
-            return self._commit(parent, tree, message, when, Path(folder))
+        return self._commit(parent, tree, message, when)
 
-    def _commit(self, parent: str, tree: str, message: str, when: datetime, folder: Path) -> str:
-        text = folder / "message"
-        text.write_text(message)
+    def _commit(self, parent: str, tree: str, message: str, when: datetime) -> str:
         stamp = f"{int(when.timestamp())} +0000"
         own = {
             f"GIT_{role}_{what}": value
@@ -148,7 +154,9 @@ class Ledger:
         key = self.identity.signing_key
         config = ["gpg.format=ssh", f"user.signingKey={key}"] if key is not None else []
         sign = ["-S"] if key is not None else []
-        with text.open("rb") as said:
+        with tempfile.TemporaryFile(dir=self.git.folder) as said:  # without a name: nobody has to remove it
+            said.write(message.encode())
+            said.seek(0)
             return self.git.run("commit-tree", tree, "-p", parent, *sign, env=own, stdin=said, config=config).strip()
 
     def push(
@@ -189,8 +197,7 @@ class Ledger:
         one below the branch, which git has no place for. `unreachable` when the remote does not tell.
         """
         tip = self.fetch()
-        with tempfile.TemporaryDirectory(prefix="mrc-commit-") as folder:
-            commit = self._commit(tip, self.tree(tip).root, _PROBE, when, Path(folder))
+        commit = self._commit(tip, self.tree(tip).root, _PROBE, when)
         ref, below = f"refs/heads/{self.branch}", f"refs/heads/{self.branch}/mrc-probe"
         status, error = self._tried(ref, ["--atomic"], [f"{commit}:{ref}", f"{tip}:{below}"])
         said = _said(status, error)
