@@ -7,6 +7,7 @@ import random
 from decimal import Decimal
 from fractions import Fraction
 from math import comb, exp, factorial, log, log1p
+from statistics import NormalDist
 
 import pytest
 from hypothesis import given, settings
@@ -180,3 +181,7 @@ def test_enough_is_the_smallest_traffic_that_suffices(least: int) -> None:
     expected = chance.enough(least)
     assert chance.arrivals_at_least(least, expected) >= 0.99
     assert chance.arrivals_at_least(least, expected - 1) < 0.99
+
+
+def test_the_quantile_that_is_written_down_is_that_of_the_power() -> None:
+    assert pytest.approx(NormalDist().inv_cdf(chance.POWER), rel=1e-15) == chance._Z_OF_POWER

@@ -10,6 +10,9 @@ from conftest import mrc
 
 HEAVY = {"boto3", "git", "google.protobuf", "httpx", "jinja2", "kubernetes", "numpy", "promql_parser", "pydantic",
          "tritonclient", "yaml", "yaml.reader"}  # fmt: skip
+# What packages take along, some milliseconds each, and no model needs.
+TAKEN_ALONG = {"bz2", "calendar", "difflib", "gettext", "google.protobuf.internal.python_message", "lzma", "platform",
+               "random", "statistics", "tempfile", "uuid"}  # fmt: skip
 COMPILES = {"yaml", "google.protobuf", "promql_parser"}  # the fleet has PromQL of its own
 ALLOWED = {
     ("--version",): set[str](),
@@ -38,12 +41,17 @@ def imported(root: Path, *arguments: str) -> set[str]:
     )
     found = set(done.stderr.rpartition("IMPORTED")[2].split())
     assert "mrc.cli" in found, done.stderr
-    return {name for name in found if name in HEAVY or name.startswith("mrc")}
+    return {name for name in found if name in HEAVY | TAKEN_ALONG or name.startswith("mrc")}
 
 
 @pytest.mark.parametrize("arguments", ALLOWED, ids=" ".join)
 def test_a_command_imports_no_more_than_it_needs(fleet: Path, arguments: tuple[str, ...]) -> None:
     assert imported(fleet, *arguments) & HEAVY <= ALLOWED[arguments]
+
+
+def test_a_model_is_compiled_without_what_packages_take_along(fleet: Path) -> None:
+    assert "mrc.compile" in (found := imported(fleet, "render"))
+    assert not found & TAKEN_ALONG
 
 
 def test_nothing_that_compiles_is_imported_when_nothing_has_changed(fleet: Path) -> None:

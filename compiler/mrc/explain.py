@@ -3,7 +3,6 @@
 import re
 import textwrap
 from collections.abc import Mapping
-from difflib import get_close_matches
 from itertools import chain
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from mrc.schema import FILES, KINDS
 from mrc.schema.fields import class_meaning
 from mrc.schema.outline import ITEM, NAME, Field, outline
 from mrc.schema.repository import OwnMetric
+from mrc.spelling import closest
 
 _SHORT = {"RolloutPolicy": "policy", "ModelVersion": "version"}
 _WIDTH = 100
@@ -146,7 +146,7 @@ def _found(asked: list[str]) -> list[Field]:
         return [field for match, field in whole if match.names == fewest]
     holding = [field for field in _FIELDS if field.steps and _match(field, field.path, asked[:-1]) == _Match(0, 0)]
     keys = [other.key.lower() for field in holding for other in _FIELDS if field.holds(other)]
-    return [] if get_close_matches(asked[-1], keys, n=1, cutoff=0.75) else holding
+    return [] if closest(asked[-1], keys, 0.75) else holding
 
 
 class _Match(NamedTuple):
@@ -184,7 +184,7 @@ def _meant(name: str) -> str:
         known |= {".".join(keys[start:]) for start in range(len(keys))}
         known |= {".".join((head, *keys)) for head in (field.kind, _SHORT.get(field.kind)) if head}
     folded = {text.lower(): text for text in sorted(known)}
-    close = get_close_matches(name.lower(), folded, n=1, cutoff=0.7)
+    close = closest(name.lower(), folded, 0.7)
     if close:
-        return f"; did you mean {folded[close[0]]}?"
+        return f"; did you mean {folded[close]}?"
     return f"; the kinds are {', '.join(KINDS)}, and the codes go from {RULES[0].code} to {RULES[-1].code}"

@@ -1,12 +1,13 @@
 """The repository's own metrics: what mrc.yaml declares, judged and made into metrics as the catalogue has them."""
 
 from mrc import expression, promqlrules
-from mrc.catalogue import METRICS, Metric, closest, measured_by, own
+from mrc.catalogue import METRICS, Metric, measured_by, own
 from mrc.diagnostics import Diagnostic, error
 from mrc.load import Objects
 from mrc.read import Document, Path
 from mrc.schema.repository import OwnMetric
 from mrc.schema.units import Duration
+from mrc.spelling import closest
 
 BAD_PROMQL = error(
     "MRC208", "an expression that is not PromQL",

@@ -33,6 +33,8 @@ class ConfigError(Exception):
 @cache
 def _proto() -> ModuleType:
     """Triton's generated module, loaded alone: importing tritonclient would import numpy."""
+    import mrc.protobuf  # noqa: F401  before the module imports what it takes along
+
     package = importlib.util.find_spec("tritonclient")
     if package is None or not package.submodule_search_locations:
         raise ImportError("the package tritonclient is not installed")
@@ -57,7 +59,7 @@ class Config(NamedTuple):
 
 def config(version: ModelVersion, name: str) -> Config:
     """`<name>/config.pbtxt` and its files; ConfigError, with everything that is wrong, when Triton would refuse it."""
-    from google.protobuf import text_format
+    from mrc.protobuf import text_format
 
     number = int(version.metadata.version)
     written = _triton(version).models[name].config
@@ -84,7 +86,7 @@ def parsed(config: dict[str, Any]) -> Any:
 
 @lru_cache(maxsize=64)  # the versions of a model seldom differ in it
 def _parsed(written: str) -> Any:
-    from google.protobuf import json_format
+    from mrc.protobuf import json_format
 
     config, message = json.loads(written), _proto().ModelConfig()
     wrong = [

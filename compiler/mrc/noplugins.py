@@ -2,18 +2,9 @@
 
 import contextlib
 import importlib
-import sys
-from types import ModuleType
 
-_WHERE = "importlib.metadata"
+from mrc.standins import StandIn, standing_in
 
-if _WHERE not in sys.modules:
-    nothing = ModuleType(_WHERE)
-    nothing.__dict__["entry_points"] = lambda **group: ()
-    sys.modules[_WHERE] = nothing
-    try:
-        # It takes the function, which it never calls: mrc says that there are no plugins.
-        with contextlib.suppress(ImportError):
-            importlib.import_module("pydantic.plugin._loader")
-    finally:
-        del sys.modules[_WHERE]
+# It takes the function, which it never calls: mrc says that there are no plugins.
+with standing_in(StandIn("importlib.metadata")), contextlib.suppress(ImportError):
+    importlib.import_module("pydantic.plugin._loader")

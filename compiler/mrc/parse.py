@@ -1,6 +1,5 @@
 """Document to object: the schema's findings, each at its place in the user's words."""
 
-from difflib import get_close_matches
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
@@ -9,6 +8,7 @@ from mrc.read import Document, Path
 from mrc.schema import API_VERSION, KINDS, Envelope
 from mrc.schema.core import ValidationError
 from mrc.schema.lean import BaseModel
+from mrc.spelling import closest
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -69,8 +69,8 @@ def _diagnostic(document: Document, model: type[BaseModel], detail: "ErrorDetail
     if error_type == "extra_forbidden":
         key = str(path[-1])
         known = _keys(model, path[:-1])
-        close = get_close_matches(key, known, n=1, cutoff=0.6)
-        message = f"unknown key {_shown(key)}" + (f"; did you mean {close[0]}?" if close else "")
+        close = closest(key, known)
+        message = f"unknown key {_shown(key)}" + (f"; did you mean {close}?" if close else "")
         hint = None if close else f"the keys here are {', '.join(known)}"
         return document.report(UNKNOWN_KEY, path, message, hint, at_key=True)
     if error_type == "missing":
@@ -122,8 +122,8 @@ def _words(detail: "ErrorDetails") -> str:
 def _hint(detail: "ErrorDetails") -> str | None:
     if detail["type"] == "literal_error":
         choices = [choice.strip("'") for choice in detail["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-        close = get_close_matches(str(detail["input"]), choices, n=1, cutoff=0.5)
-        return f"did you mean {close[0]}?" if close else None
+        close = closest(str(detail["input"]), choices, 0.5)
+        return f"did you mean {close}?" if close else None
     if detail["type"] == "string_type" and isinstance(detail["input"], bool):
         return f'quote it: "{str(detail["input"]).lower()}"'
     return None

@@ -6,11 +6,11 @@ Protobuf's JSON reader stops at the first, and names a place in words; here all 
 import math
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
 from mrc.records import dataclass
+from mrc.spelling import closest
 
 Step = str | int
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)")
@@ -59,8 +59,8 @@ def _fields(message: Any) -> dict[str, Any]:
 
 
 def _unknown(message: Any, key: str, names: list[str]) -> str:
-    close = get_close_matches(key, names, n=1)
-    meant = f"did you mean {close[0]}?" if close else f"there are {', '.join(names) or 'none'}"
+    close = closest(key, names)
+    meant = f"did you mean {close}?" if close else f"there are {', '.join(names) or 'none'}"
     return f"{message.name} has no field {key!r}; {meant}"
 
 
@@ -72,7 +72,7 @@ def _exclusive(message: Any, seen: dict[str, str], path: tuple[Step, ...]) -> It
 
 
 def _field(value: Any, field: Any, path: tuple[Step, ...]) -> Iterator[Misfit]:
-    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+    if _is_map(field):
         if not isinstance(value, dict):
             yield Misfit(path, f"{_kind(value)} stands where a mapping belongs")
             return
@@ -90,6 +90,11 @@ def _field(value: Any, field: Any, path: tuple[Step, ...]) -> Iterator[Misfit]:
             yield from _one(each, field, (*path, index))
     else:
         yield from _one(value, field, path)
+
+
+def _is_map(field: Any) -> bool:
+    kind = field.message_type  # of which hardly one has options, and asking for them imports how they are described
+    return kind is not None and kind.has_options and bool(kind.GetOptions().map_entry)
 
 
 def _one(value: Any, field: Any, path: tuple[Step, ...]) -> Iterator[Misfit]:
@@ -114,8 +119,8 @@ def _scalar(value: Any, field: Any, path: tuple[Step, ...]) -> Iterator[Misfit]:
     elif field.enum_type is not None:
         names = [each.name for each in field.enum_type.values]
         if value not in names:
-            close = get_close_matches(str(value).upper(), names, n=1)
-            meant = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
+            close = closest(str(value).upper(), names)
+            meant = f"did you mean {close}?" if close else f"there are {', '.join(names)}"
             yield Misfit(path, f"{value!r} is no {field.enum_type.name}; {meant}")
     elif field.cpp_type in (field.CPPTYPE_FLOAT, field.CPPTYPE_DOUBLE):
         largest = 3.4e38 if field.cpp_type == field.CPPTYPE_FLOAT else math.inf

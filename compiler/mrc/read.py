@@ -42,7 +42,7 @@ RULES = (UNREADABLE, NOT_YAML, REFUSED_YAML)
 
 # Ends of a line for YAML 1.1 alone, after which a comment is none any more; and what turns text round on the screen,
 # but not in the file (CVE-2021-42574).
-_MISLEADING = re.compile("[\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]|\r(?!\n)")
+_MISLEADING = "[\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]|\r(?!\n)"
 _CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 
@@ -114,7 +114,7 @@ def _parse(data: bytes) -> tuple[str, dict[str, Any]]:
     except UnicodeDecodeError as problem:
         line = data.count(b"\n", 0, problem.start) + 1
         raise RefusedError(UNREADABLE, "the file is not UTF-8", (line, 1)) from None
-    if match := _MISLEADING.search(text):
+    if (not text.isascii() or "\r" in text) and (match := re.search(_MISLEADING, text)):
         line, start = text.count("\n", 0, match.start()) + 1, text.rfind("\n", 0, match.start()) + 1
         message = f"the character U+{ord(match[0]):04X} makes editors show something else than stands here"
         raise RefusedError(REFUSED_YAML, message, (line, match.start() - start + 1))

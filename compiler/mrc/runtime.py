@@ -5,12 +5,12 @@ Settings of TGI: https://huggingface.co/docs/text-generation-inference/reference
 """
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from mrc.records import dataclass
 from mrc.schema import ModelVersion
 from mrc.schema.runtime import Tgi, Vllm
+from mrc.spelling import closest
 
 Path = tuple[str | int, ...]
 
@@ -194,8 +194,8 @@ def problems(version: ModelVersion) -> list[Problem]:
 
 
 def _no_file(path: Path, file: str, known: set[str]) -> Problem:
-    close = get_close_matches(file, sorted(known), n=1, cutoff=0.5)
-    meant = f"; did you mean {close[0]}?" if close else ""
+    close = closest(file, sorted(known), 0.5)
+    meant = f"; did you mean {close}?" if close else ""
     return Problem(path, f"the bundle has no {file}{meant}")
 
 

@@ -6,11 +6,11 @@ https://github.com/triton-inference-server/core/blob/main/src/model_config_utils
 
 from collections import Counter
 from collections.abc import Collection, Iterator
-from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from mrc.protoshape import Misfit
+from mrc.spelling import closest
 
 _TYPED = ("CONTROL_SEQUENCE_CORRID",)  # has a type; the other controls have a false and a true
 
@@ -142,8 +142,8 @@ def _ensemble(config: Any, models: Collection[str]) -> Iterator[Misfit]:
     for index, step in enumerate(scheduling.step):
         where = (*place, index)
         if step.model_name not in models or step.model_name == config.name:
-            close = get_close_matches(step.model_name, list(models), n=1)
-            meant = f"; did you mean {close[0]}?" if close else ""
+            close = closest(step.model_name, models)
+            meant = f"; did you mean {close}?" if close else ""
             message = f"the step names {step.model_name!r}, which this version does not have{meant}"
             yield Misfit((*where, "modelName"), message)
         for key, mapped in (("inputMap", step.input_map), ("outputMap", step.output_map)):
@@ -165,8 +165,8 @@ def _flow(config: Any, producer: dict[str, int], inputs: set[str]) -> Iterator[M
             if tensor in producer:
                 waits[index].add(producer[tensor])
             elif tensor not in inputs:
-                close = get_close_matches(tensor, [*producer, *inputs], n=1)
-                meant = f"; did you mean {close[0]}?" if close else ""
+                close = closest(tensor, [*producer, *inputs])
+                meant = f"; did you mean {close}?" if close else ""
                 yield Misfit((*place, index, "inputMap", name), f"nothing makes the tensor {tensor!r}{meant}")
     for index, tensor in enumerate(config.output):
         if tensor.name not in producer:

@@ -7,7 +7,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -15,7 +14,11 @@ from mrc.artifact import Artifact, is_rendered
 from mrc.diagnostics import Diagnostic, at_file, error
 from mrc.exchange import exchange
 from mrc.records import dataclass
+from mrc.standins import StandIn, standing_in
 from mrc.tree import Tree, UnreadableError
+
+with standing_in(*map(StandIn, ("bz2", "lzma", "zlib"))):
+    import shutil  # which asks only whether they are there
 
 FOREIGN = error(
     "MRC401", "a foreign file in the rendered tree",

@@ -5,8 +5,6 @@ test series come out of counters, histograms or gauges. A metric is one measure 
 """
 
 import re
-from collections.abc import Iterable
-from difflib import get_close_matches
 
 from mrc.catalogue import istio, kube, tgi, triton, vllm
 from mrc.catalogue.metric import Metric, Scope, Source
@@ -43,10 +41,4 @@ def reads(metric: Metric) -> list[str]:
     return list(dict.fromkeys(re.findall(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\{", queries)))
 
 
-def closest(name: str, among: Iterable[str]) -> str | None:
-    """The name that was probably meant."""
-    found = get_close_matches(name, list(among), n=1, cutoff=0.6)
-    return found[0] if found else None
-
-
-__all__ = ["METRICS", "Metric", "Scope", "Source", "available", "closest", "measured_by", "reads"]
+__all__ = ["METRICS", "Metric", "Scope", "Source", "available", "measured_by", "reads"]

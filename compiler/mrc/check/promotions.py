@@ -4,11 +4,11 @@ Only a forward move is judged: a way back is never frozen, and needs no other en
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 
 from mrc.diagnostics import Diagnostic, error, warning
 from mrc.link import Fleet, Release
+from mrc.records import replace
 from mrc.schema.environment import Freeze
 from mrc.schema.policy import PolicyEnvironment
 

@@ -10,9 +10,27 @@ import io
 import os
 import sys
 
-import click
-
 from mrc import __version__
+from mrc.spelling import closest
+from mrc.standins import StandIn, standing_in
+
+
+def _cleandoc(text: str) -> str:
+    """Of a single line, as the help of options is, what `inspect` makes of it."""
+    if "\n" not in text:
+        return text.strip()
+    import inspect
+
+    return inspect.cleandoc(text)
+
+
+# click has more types of values than mrc, and speaks other languages where somebody translates it.
+with standing_in(
+    StandIn("uuid"),
+    StandIn("gettext", gettext=lambda text: text, ngettext=lambda one, more, number: one if number == 1 else more),
+    StandIn("inspect", cleandoc=_cleandoc),
+):
+    import click
 
 VERBS = {
     "check": "Check policies, versions and environments.",
@@ -51,10 +69,8 @@ class _Verbs(click.Group):
         try:
             return super().resolve_command(context, arguments)
         except click.UsageError as problem:
-            from difflib import get_close_matches
-
-            if close := get_close_matches(arguments[0], VERBS, n=1):
-                raise click.UsageError(f"{problem.message} Did you mean {close[0]}?", context) from None
+            if close := closest(arguments[0], VERBS):
+                raise click.UsageError(f"{problem.message} Did you mean {close}?", context) from None
             raise
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:

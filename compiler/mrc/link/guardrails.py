@@ -11,6 +11,7 @@ from mrc.read import Document, Path
 from mrc.schema import RolloutPolicy
 from mrc.schema.guardrail import Guardrail as Written
 from mrc.schema.units import Threshold
+from mrc.spelling import closest
 
 NO_METRIC = error(
     "MRC204", "a metric that this environment does not have",
@@ -90,7 +91,7 @@ def _syntax(document: Document, name: str, guardrail: Written, found: list[Diagn
 def _places(document: Document, name: str, guardrail: Written, whole: RolloutPolicy, found: list[Diagnostic]) -> None:
     for index, place in enumerate(guardrail.environments or ()):
         if place not in whole.spec.environments:
-            close = catalogue.closest(place, whole.spec.environments)
+            close = closest(place, whole.spec.environments)
             meant = f"; did you mean {close}?" if close else ""
             message = f"{name}: the policy has no environment {place}{meant}"
             found.append(document.report(NOT_THERE, ("spec", "guardrails", name, "environments", index), message))
@@ -141,7 +142,7 @@ def _no_metric(
     if others:
         message = f"{name} is not measured in {where}; {', '.join(others)} would"
     else:
-        close = catalogue.closest(name, metrics)
+        close = closest(name, metrics)
         message = f"neither the catalogue nor mrc.yaml has a metric {name!r}" + (
             f"; did you mean {close}?" if close else ""
         )

@@ -20,14 +20,19 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, defer_build=True)
 
 
-def _text(pattern: str, what: str, longest: int, error: str = "pattern") -> Any:
-    """Annotations of a string that must match `pattern` whole; `error` is pydantic's error type."""
+def _text(pattern: str, what: str, longest: int, error: str = "pattern", *, any_ascii: bool = False) -> Any:
+    """Annotations of a string that must match `pattern` whole; `error` is pydantic's error type.
+
+    `any_ascii` says that all printable ASCII does which is not blank: most texts then need no pattern.
+    """
 
     @cache
     def compiled() -> re.Pattern[str]:  # when it is first met: a run meets few of them
         return re.compile(pattern)
 
     def validate(text: str) -> str:
+        if any_ascii and 0 < len(text) <= longest and text.isascii() and text.isprintable() and not text.isspace():
+            return text
         if len(text) > longest or not compiled().fullmatch(text):
             shown = text if len(text) <= 80 else text[:77] + "..."
             raise PydanticCustomError(error, "{shown} is not {what}", {"shown": repr(shown), "what": what})
@@ -65,8 +70,8 @@ DnsLabel = Annotated[str, *_text(_LABEL, "a Kubernetes name of lower-case letter
 DnsName = Annotated[str, *_text(rf"{_LABEL}(?:\.{_LABEL})*", "a DNS name", 253)]
 # A host is `<model>-grpc.<domain>`, and 253 long at most.
 Domain = Annotated[str, *_text(rf"{_LABEL}(?:\.{_LABEL})*", "a DNS name below which there is room for models", 207)]
-Words = Annotated[str, *_text(f"{_PRINTABLE}{_INK}{_PRINTABLE}", "a line of words", 1024)]
-Line = Annotated[str, *_text(_PRINTABLE, "one line of printable text", 1024)]
+Words = Annotated[str, *_text(f"{_PRINTABLE}{_INK}{_PRINTABLE}", "a line of words", 1024, any_ascii=True)]
+Line = Annotated[str, *_text(_PRINTABLE, "one line of printable text", 1024, any_ascii=True)]
 Group = Annotated[
     str,
     *_text(

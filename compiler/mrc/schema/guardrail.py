@@ -7,7 +7,7 @@ from mrc.schema.core import PydanticCustomError
 from mrc.schema.lean import Field, model_validator
 from mrc.schema.units import Duration, Positive, Share, Threshold
 
-PromQL = Annotated[str, *_text(r"[^\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]+", "a PromQL expression", 4096)]
+PromQL = Annotated[str, *_text(r"[^\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]+", "a PromQL expression", 4096, any_ascii=True)]
 
 Tier = Literal["immediate", "short", "trend"]
 Action = Literal["rollback", "page", "ticket"]
