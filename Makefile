@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help venv tools test test-cluster demo format cases reference lock benchmark benchmark-reconciler
+.PHONY: help venv tools test test-cluster coverage demo format cases reference lock benchmark benchmark-reconciler
 MAKEFLAGS += --no-print-directory
 
 # The newest Python that is called so; `make PYTHON=... venv` names another one (3.11 or newer).
@@ -52,11 +52,14 @@ test: tools ## Check style, types, layers and the rendered tree; run the tests
 	$(call step,mypy,$(BIN)/mypy)
 	$(call step,layers,$(BIN)/lint-imports)
 	$(call step,example fleet,$(BIN)/mrc render --check)
-	@$(BIN)/pytest -q -n 3 --dist worksteal --cov --cov-report=term
+	@$(BIN)/pytest -q -n 3 --dist worksteal
 
 test-cluster: venv ## Roll out, fail and go back on a real control plane, which the first run builds
 	@$(BIN)/python tests/install-tools prometheus alertmanager crds kubectl control-plane kwok
 	@$(BIN)/pytest -q -n 12 --dist worksteal tests/cluster
+
+coverage: tools ## Say which lines of mrc no test passes
+	@$(BIN)/pytest -q -n 3 --dist worksteal --cov --cov-report=term
 
 demo: venv ## Check and render the example fleet, then play how a bad version is taken back
 	@set -e; mrc="$$PWD/$(BIN)/mrc"; fleet=$$(mktemp -d); trap 'rm -rf "$$fleet"' EXIT; \

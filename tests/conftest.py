@@ -25,13 +25,6 @@ def mrc(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A property passes the same lines a hundred times: tracing them tells nothing, and takes half of the time."""
-    for item in items:
-        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
-            item.add_marker(pytest.mark.no_cover)
-
-
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep what mrc keeps for its user out of the developer's own cache."""

@@ -14,8 +14,6 @@ import yaml
 
 from conftest import TOP
 
-pytestmark = pytest.mark.no_cover  # nothing of mrc runs
-
 FOLDERS = sorted(path.parent for root in (TOP / "rendered", TOP / "tests/cases") for path in root.rglob("rollout.yaml"))
 
 

@@ -9,8 +9,6 @@ import pytest
 from judges import argo, kubernetes, kustomize, pbtxt, prometheus, promtool
 from mrc.fetch.manifest import parse_manifest
 
-pytestmark = pytest.mark.no_cover  # of mrc, one test runs one function
-
 RENDERED = Path(__file__).parents[1] / "rendered"
 FOLDERS = sorted(path for path in RENDERED.glob("*/*") if path.is_dir())
 # Every strategy, every router and the guardrails that the example fleet does not use.

@@ -40,7 +40,10 @@ class Tree(Protocol):
 
 def below(paths: Iterable[str], under: str) -> list[str]:
     """The sorted paths that stand under a folder, or that are the path itself."""
-    return sorted(path for path in paths if not under or path == under or path.startswith(f"{under}/"))
+    if not under:
+        return sorted(paths)
+    inside = f"{under}/"
+    return sorted(path for path in paths if path.startswith(inside) or path == under)
 
 
 class WorkTree:

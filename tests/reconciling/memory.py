@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ class Commit:
     when: datetime
     by: str
 
-    @property
+    @functools.cached_property
     def id(self) -> str:
         """Its name."""
         digest = hashlib.sha1(repr((self.parent, self.message, self.when, self.by)).encode())
@@ -35,6 +36,7 @@ class Remote:
 
     def __init__(self, files: Mapping[str, bytes], when: datetime) -> None:
         self.commits: dict[str, Commit] = {}
+        self._trees: dict[str, CommitTree] = {}
         self.tip = self.add(Commit(None, dict(files), "Begin", when, "person"))
         self.tips = [self.tip]
         """Where the branch was, the oldest first."""
@@ -57,6 +59,12 @@ class Remote:
         self.tips.append(commit)
         return Pushed("done")
 
+    def tree(self, commit: str) -> CommitTree:
+        """The files of a commit: always the same tree, which knows what it was asked before."""
+        if commit not in self._trees:
+            self._trees[commit] = CommitTree(commit, self.commits[commit].files)
+        return self._trees[commit]
+
     @property
     def head(self) -> Commit:
         """What the branch says."""
@@ -69,10 +77,13 @@ class CommitTree(MemoryTree):
     def __init__(self, id_: str, files: Mapping[str, bytes]) -> None:
         super().__init__(files)
         self.commit = id_
+        self._ids: dict[str, str | None] = {}
 
     def id(self, path: str) -> str | None:
-        found = [(name, self.read(name)) for name in self.files(path)]
-        return hashlib.sha1(repr(found).encode()).hexdigest() if found else None
+        if path not in self._ids:
+            found = [(name, hashlib.sha1(self.read(name)).digest()) for name in self.files(path)]
+            self._ids[path] = hashlib.sha1(repr(found).encode()).hexdigest() if found else None
+        return self._ids[path]
 
     def folders(self, under: str) -> dict[str, str]:
         names = {path.removeprefix(f"{under}/").split("/")[0] for path in self.files(under) if path.count("/") > 2}
@@ -98,7 +109,7 @@ class MemoryLedger:
         """Nothing gathers."""
 
     def tree(self, commit: str) -> CommitTree:
-        return CommitTree(commit, self.remote.commits[commit].files)
+        return self.remote.tree(commit)
 
     def commit(self, parent: str, edits: Mapping[str, bytes | None], message: str, when: datetime) -> str | None:
         self.at("commit")

@@ -53,7 +53,7 @@ class Rollout:
         """The stages that were rendered."""
         return list(self.manifest["spec"]["strategy"]["canary"]["steps"])
 
-    @property
+    @functools.cached_property
     def template(self) -> str:
         """The hash of the pod template: two that are alike are the same ReplicaSet."""
         text = json.dumps(self.manifest["spec"]["template"], sort_keys=True)

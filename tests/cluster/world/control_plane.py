@@ -43,6 +43,9 @@ CONTROLLERS = (
 GROUPS = ("argoproj.io", "networking.istio.io", "gateway.networking.k8s.io")
 KINDS = ("PodMonitor", "PrometheusRule", "ServiceMonitor")
 
+# What the API server has in memory, milliseconds old, for who asks again and again: etcd is not asked for it.
+REMEMBERED = "resourceVersion=0"
+
 
 class ApiError(RuntimeError):
     """The API server refused; the text is its own."""

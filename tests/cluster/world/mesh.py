@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from world.background import repeated
-from world.control_plane import ApiError, ControlPlane, Object
+from world.control_plane import REMEMBERED, ApiError, ControlPlane, Object
 
 BUCKETS = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000)  # milliseconds
 
@@ -44,9 +44,12 @@ class Cluster:
     def seen(cls, plane: ControlPlane, namespace: str) -> Cluster:
         """As it is now. Raises OSError and ApiError."""
         core, istio = (f"/{group}/namespaces/{namespace}" for group in ("api/v1", "apis/networking.istio.io/v1"))
-        pods = [pod for pod in plane.items(f"{core}/pods") if "deletionTimestamp" not in pod["metadata"]]
-        services, routes = plane.items(f"{core}/services"), plane.items(f"{istio}/virtualservices")
-        return cls(pods, *({each["metadata"]["name"]: each for each in found} for found in (services, routes)))
+        pods, services, routes = (
+            plane.items(f"{path}?{REMEMBERED}")
+            for path in (f"{core}/pods", f"{core}/services", f"{istio}/virtualservices")
+        )
+        staying = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+        return cls(staying, *({each["metadata"]["name"]: each for each in found} for found in (services, routes)))
 
 
 @dataclass

@@ -12,7 +12,7 @@ from typing import Any
 from judges import servers, tools
 from judges.prometheus import Prometheus
 from world.background import Restartable
-from world.control_plane import ApiError, ControlPlane
+from world.control_plane import REMEMBERED, ApiError, ControlPlane
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Monitoring:
         """Let Prometheus have the PrometheusRules of the namespace, when they changed."""
         with contextlib.suppress(OSError, ApiError):
             path = f"/apis/monitoring.coreos.com/v1/namespaces/{self.namespace}/prometheusrules"
-            seen = self.plane.revisions(path)
+            seen = self.plane.revisions(f"{path}?{REMEMBERED}")
             if seen == self._loaded:
                 return
             groups = [group for each in self.plane.items(path) for group in each["spec"]["groups"]]

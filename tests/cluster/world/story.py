@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from judges import servers
 from world import mesh, monitoring, repository
 from world.background import repeated
-from world.control_plane import ApiError, ControlPlane, Object
+from world.control_plane import REMEMBERED, ApiError, ControlPlane, Object
 from world.mesh import Mesh
 from world.monitoring import Monitoring
 from world.repository import CANARY, MODEL, Repository
@@ -48,7 +48,7 @@ class Story:
     def rollout(self) -> Object:
         """The Rollout as it is now, empty when there is none yet."""
         path = f"/apis/argoproj.io/v1alpha1/namespaces/{self.namespace}/rollouts/{self.model}"
-        return self.plane.get(path) or {}
+        return self.plane.get(f"{path}?{REMEMBERED}") or {}
 
     def status(self, rollout: Object | None = None) -> Object:
         """The status of the Rollout for its newest spec; empty while Argo has not seen that."""
