@@ -1,4 +1,4 @@
-"""What can be known of the image of `mrc fetch` and `mrc reconcile` without a container engine."""
+"""What can be known of the image of `mrc fetch` and `mrc reconcile` without a container engine, the wheel included."""
 
 import json
 import re
@@ -79,7 +79,7 @@ def test_the_base_image_is_one_version_and_can_be_pinned(instructions: list[tupl
     assert set(bases) == {"${PYTHON_IMAGE}"}
 
 
-def test_what_the_build_runs_yields_a_fetch_that_writes_to_the_volume_alone(
+def test_what_the_build_runs_yields_an_mrc_that_is_whole_and_writes_to_the_volume_alone(
     instructions: list[tuple[str, str]], tmp_path: Path
 ) -> None:
     """The build's own commands in a folder of this machine: locked wheels, then mrc without pip, as the pod runs it."""
@@ -113,6 +113,12 @@ def test_what_the_build_runs_yields_a_fetch_that_writes_to_the_volume_alone(
     )  # fmt: skip
     assert asked.returncode == 2, asked.stderr  # its own refusal: what it imports is there
     assert "not by git" in asked.stderr
+    # The templates must be in the wheel: a checkout has them beside it, and would hide that they are missing.
+    command = tmp_path / "opt/mrc/bin/mrc"
+    subprocess.run([command, "init", "rollouts"], cwd=tmp_path, check=True, timeout=60)
+    for arguments in (["render"], ["render", "--check"]):
+        subprocess.run([command, *arguments], cwd=tmp_path / "rollouts", check=True, timeout=60)
+    subprocess.run([command, "demo"], cwd=tmp_path, check=True, timeout=120)
 
 
 def installed(root: Path) -> set[Path]:

@@ -1,8 +1,6 @@
-"""A newcomer's first minute: init, render, check, also from the wheel alone."""
+"""A newcomer's first minute: init, render, check."""
 
 import subprocess
-import sys
-import venv
 from pathlib import Path
 
 import pytest
@@ -51,20 +49,3 @@ def test_the_schemas_in_the_tree_are_those_of_the_code() -> None:
 
     for file in (TOP / ".schemas").iterdir():
         assert file.read_text() == json_schema(file.stem)
-
-
-def test_the_wheel_alone_renders_a_fresh_repository(tmp_path: Path) -> None:
-    """The templates must be in the wheel: a checkout has them beside it, and would hide that they are missing."""
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")]
-    subprocess.run(build, cwd=TOP, check=True, capture_output=True, timeout=120)
-    (wheel,) = (tmp_path / "dist").glob("*.whl")
-    venv.create(tmp_path / "venv")
-    install = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(tmp_path / "venv/bin/python")]
-    lock = str(TOP / "requirements.lock")
-    subprocess.run([*install, "--require-hashes", "-r", lock], check=True, timeout=300)
-    subprocess.run([*install, "--no-deps", str(wheel)], check=True, timeout=120)
-    command = str(tmp_path / "venv/bin/mrc")
-    subprocess.run([command, "init", "rollouts"], cwd=tmp_path, check=True, timeout=60)
-    for arguments in (["render"], ["render", "--check"]):
-        subprocess.run([command, *arguments], cwd=tmp_path / "rollouts", check=True, timeout=60)
-    subprocess.run([command, "demo"], cwd=tmp_path, check=True, timeout=120)
