@@ -4,6 +4,7 @@ Values are data. A template holds text and loops; what to write is decided in co
 """
 
 import contextlib
+import operator
 import os
 import re
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 from mrc import cache as cached
 from mrc.artifact import MARK
+from mrc.promql import indent as indented
 from mrc.render.jinja import Bucket, Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
 from mrc.schema.units import plain
 
@@ -38,7 +40,6 @@ _UNPRINTABLE = r"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-
 # What a block scalar could not hold: blanks at its start, lines of blanks alone, line ends at its end.
 _NO_BLOCK = rf"(?m)\A[ \t\n]|^[ \t]+$|\n\Z|\r|{_UNPRINTABLE}"
 _BLANK = re.compile(r"\n +(?:\n|\Z)")
-_LINE = re.compile(r"\n(?=[^\n])")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
@@ -47,7 +48,7 @@ def yaml_scalar(value: object) -> str:
     if type(value) is str:
         return _yaml_text(value)
     if isinstance(value, Raw):
-        return str(value)
+        return value
     if isinstance(value, str):
         return _yaml_text(value)
     if isinstance(value, bool):
@@ -87,9 +88,8 @@ def yaml_block(value: str, indent: int) -> Raw:
     body = value.removesuffix("\n")
     if not body or not _fits_block(body):
         return Raw(yaml_quoted(value))
-    newline = "\n" + " " * indent
     chomping = "|" if value.endswith("\n") else "|-"
-    return Raw(chomping + newline + (_LINE.sub(newline, body) if "\n" in body else body))
+    return Raw(f"{chomping}\n{indented(body, indent)}")
 
 
 def _fits_block(body: str) -> bool:
@@ -170,7 +170,7 @@ def markdown_shell(value: object) -> Raw:
 
 
 _FORMATS: dict[str, tuple[Callable[[object], str], dict[str, Callable[..., Any]]]] = {
-    ".yaml": (yaml_scalar, {"block": yaml_block, "flow": yaml_flow, "mapping": yaml_mapping}),
+    ".yaml": (yaml_scalar, {"block": yaml_block, "flow": yaml_flow, "mapping": yaml_mapping, "items": dict.items}),
     ".md": (markdown_text, {"code": markdown_code, "word": markdown_word, "shell": markdown_shell}),
 }
 
@@ -201,16 +201,10 @@ def _kept() -> _Kept | None:
     return _Kept(str(folder), "%s.pyc") if folder is not None else None
 
 
-_METHODS = frozenset(dir(dict))
-
-
 class _Data(Environment):
-    """Looks into mappings first: that is what templates are given."""
+    """Templates are given mappings, so that `a.b` is `a["b"]` and nothing else: no attribute, and no method."""
 
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        if type(obj) is dict and attribute in obj and attribute not in _METHODS:
-            return obj[attribute]
-        return super().getattr(obj, attribute)
+    getattr = operator.getitem  # type: ignore[assignment]
 
 
 @cache
