@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mrc.promql import quote
+from mrc.promql import parse, quote
 from mrc.schema.units import Duration
 
 LABELS = ("model", "namespace", "environment")
@@ -59,11 +59,10 @@ def names(expression: str) -> set[str]:
     return {match["name"] for match in _TOKEN.finditer(expression) if match["name"] is not None}
 
 
-def loses(expression: str, label: str) -> bool:
-    """Whether no series of the result can have the label. Raises ValueError when it is not PromQL."""
-    import promql_parser
-
-    return _loses(promql_parser.parse(expression), label)
+def lost(expression: str, *labels: str) -> list[str]:
+    """Those of the labels that no series of the result can have. Raises ValueError when it is not PromQL."""
+    parsed = parse(expression)
+    return [label for label in labels if _loses(parsed, label)]
 
 
 def _loses(node: Any, label: str) -> bool:

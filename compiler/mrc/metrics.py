@@ -99,6 +99,6 @@ def _problem(document: Document, path: Path, name: str, text: str) -> Diagnostic
     if missing:
         stand = "stands" if len(missing) == 1 else "stand"
         return document.report(NOT_BOUND, path, f"{name}: {' and '.join(missing)} {stand} nowhere in {path[-1]}")
-    if expression.loses(filled, "version"):
+    if expression.lost(filled, "version"):
         return document.report(NO_LABEL, path, f"{name}: no series of {path[-1]} has the label version")
     return None

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
+from typing import Any
 
 from mrc.records import dataclass
 from mrc.schema.units import Duration, plain
@@ -73,12 +74,20 @@ def block(function: str, inside: str) -> str:
     return f"{function}(\n{indent(inside)}\n)"
 
 
-def problem(expression: str) -> str | None:
-    """Why `expression` is not PromQL, or None when it is."""
+def parse(expression: str) -> Any:
+    """The syntax tree of `expression`. Raises ValueError with the reason when it is not PromQL."""
     import promql_parser
 
     try:
-        promql_parser.parse(expression)
+        return promql_parser.parse(expression)
     except (ValueError, RecursionError) as reason:
-        return str(reason).strip() or "it does not parse"
+        raise ValueError(str(reason).strip() or "it does not parse") from None
+
+
+def problem(expression: str) -> str | None:
+    """Why `expression` is not PromQL, or None when it is."""
+    try:
+        parse(expression)
+    except ValueError as reason:
+        return str(reason)
     return None

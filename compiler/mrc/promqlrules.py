@@ -27,11 +27,11 @@ _GROUP = re.compile(r"\?(?:P<[A-Za-z0-9_]+>|[imsU-]*[:)])")
 
 def problem(expression: str) -> str | None:
     """Why Prometheus would not take the expression, or None when it would."""
-    if (reason := promql.problem(expression)) is not None:
-        return reason
-    import promql_parser
-
-    return next(_lengths(expression), None) or next(_inside(promql_parser.parse(expression)), None)
+    try:
+        parsed = promql.parse(expression)
+    except ValueError as reason:
+        return str(reason)
+    return next(_lengths(expression), None) or next(_inside(parsed), None)
 
 
 def _lengths(expression: str) -> Iterator[str]:

@@ -82,8 +82,7 @@ def _syntax(document: Document, name: str, guardrail: Written, found: list[Diagn
         if (problem := promqlrules.problem(written)) is not None:
             found.append(document.report(BAD_PROMQL, path, f"Prometheus would refuse {key}: {problem}"))
             continue
-        lost = [label for label in ("model", "version") if expression.loses(written, label)]
-        if lost:
+        if lost := expression.lost(written, "model", "version"):
             message = f"{name}: no series of {key} has the label {' or '.join(lost)}"
             found.append(document.report(NO_LABEL, path, message))
 
