@@ -97,6 +97,34 @@ def test_another_process_makes_the_same_call(tmp_path: Path) -> None:
     assert record(world)["outcome"]["state"] == "recovered"
 
 
+def test_an_incident_that_another_process_closes_has_every_time(tmp_path: Path) -> None:
+    """When it was pushed only the first one knew. The next one says when it found it in git."""
+    first = begin(tmp_path / "state", team(tmp_path))
+    first.reconciler.step(seen([rollout()], [run()]))
+    first.clock.pass_(minutes=1)
+    world = begin(tmp_path / "other", first.team, first.clock)
+    for seconds in (10, 20, 30):
+        world.clock.pass_(seconds=seconds)
+        world.reconciler.step(seen([rollout(version=12, phase="stable" if seconds == 30 else "progressing")]))
+    assert record(world)["outcome"]["state"] == "recovered"
+    assert record(world)["times"] == {
+        "onset": "2026-11-20T09:00:00Z", "detected": "2026-11-20T09:00:00Z", "decided": "2026-11-20T09:00:00Z",
+        "pushed": "2026-11-20T09:01:00Z", "synced": "2026-11-20T09:01:10Z", "routed": "2026-11-20T09:02:00Z",
+        "healthy": "2026-11-20T09:02:00Z",
+    }  # fmt: skip
+
+
+def test_who_is_started_again_and_again_escalates_all_the_same(tmp_path: Path) -> None:
+    """Time that a process did not live counts: people wait for the way back, not for mrc."""
+    first = begin(tmp_path / "state", team(tmp_path))
+    first.reconciler.step(seen([rollout()], [run()]))
+    for number in range(3):
+        first.clock.pass_(minutes=4)
+        world = begin(tmp_path / f"state-{number}", first.team, first.clock)
+        world.reconciler.step(seen([rollout(version=12, phase="progressing")]))
+    assert record(world)["outcome"]["state"] == "escalated"
+
+
 def test_a_hook_that_refuses_is_said_and_people_are_paged(tmp_path: Path) -> None:
     hooked = Hooked()
     hooked.accepts = False

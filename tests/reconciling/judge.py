@@ -119,6 +119,12 @@ class Judge:
                 assert before.outcome is None, "an incident is closed once"
                 same = ("cause", "action", "before", "after", "verdict", "held", "reasons")
                 assert all(getattr(before, name) == getattr(one.spec, name) for name in same), "a record stands"
+                self._ended(one)
+
+    def _ended(self, one: Incident) -> None:
+        if one.spec.outcome is not None and one.spec.outcome.state == "recovered":
+            times = [at for _, at in one.spec.times]
+            assert None not in times[1:], f"what is over says when each step was: {times}"
 
     def _opened(self, parent: Commit, commit: Commit, one: Incident) -> None:
         model, spec = one.metadata.model, one.spec

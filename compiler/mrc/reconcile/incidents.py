@@ -74,7 +74,7 @@ class Incidents:
             if self.open.pop(path, None) is not None:
                 taken.closed.append(found)
         elif path not in self.open or self.open[path].incident != found:
-            self.open[path] = resumed(found)
+            self.open[path] = _resumed(found, self.open.get(path))
             taken.opened.append(path)
 
     def _gone(self, paths: Iterable[str]) -> None:
@@ -119,6 +119,17 @@ class Incidents:
             return known
         found = incident(tree, path)
         return folder, _failed(found) if found is not None else None
+
+
+def _resumed(found: Incident, before: Progress | None) -> Progress:
+    """A record, and what this process saw besides, if it knew it already."""
+    one = resumed(found)
+    if before is None:
+        return one
+    pushed, late = (one.pushed, False) if one.pushed is not None else (before.pushed, before.late)
+    return replace(
+        one, pushed=pushed, late=late, synced=one.synced or before.synced, routed=one.routed or before.routed
+    )
 
 
 def _failed(found: Incident) -> datetime | None:

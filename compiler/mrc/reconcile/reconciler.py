@@ -141,11 +141,11 @@ class Reconciler:
         self._pages.add(
             one for one in taken.over if one.spec.outcome is not None and one.spec.outcome.at > now - PAGED_FOR
         )
-        if self._proposals is None:
-            return
         for path in taken.opened:
             one = self._incidents.open[path]
-            if one.incident.spec.affected is None:
+            if self._proposals is None:
+                self._incidents.open[path] = one if one.pushed is not None else replace(one, pushed=now, late=True)
+            elif one.incident.spec.affected is None:
                 self._incidents.open[path] = replace(one, pushed=now)  # it is merged
                 self.pushed(tree.commit)
 

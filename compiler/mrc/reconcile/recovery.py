@@ -19,12 +19,15 @@ class Progress:
 
     incident: Incident
     pushed: datetime | None = None
+    """When this process pushed it, saw it merged, or found it in git."""
     synced: datetime | None = None
     routed: datetime | None = None
     healthy: datetime | None = None
     affected: Affected | None = None
     told: Mapping[HookName, Told] = field(default_factory=dict)
     outcome: Outcome | None = None
+    late: bool = False
+    """Whether what was pushed was only found: it may have been there for long."""
 
     @property
     def changed(self) -> bool:
@@ -78,7 +81,8 @@ def progress(
         message = f"version {version} has all traffic, and no guardrail finds it worse"
         return replace(found, outcome=Outcome(state="recovered", at=_stamp(now), message=message))
     # A pull request may have waited for a person: the time begins when git says it.
-    if now - (before.pushed or before.incident.spec.times.decided) > timedelta(milliseconds=int(limit)):
+    pushed = before.pushed if not before.late else None
+    if now - (pushed or before.incident.spec.times.decided) > timedelta(milliseconds=int(limit)):
         message = f"not within {limit}: {_missing(found, version, verdicts, waiting)}"
         return replace(found, outcome=Outcome(state="escalated", at=_stamp(now), message=message))
     return found

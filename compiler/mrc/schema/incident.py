@@ -118,7 +118,7 @@ class Times(Model):
     Example: 2026-10-04T09:12:01Z
     """
     pushed: Timestamp | None = None
-    """When the commit was on the branch.
+    """When the commit was on the branch: pushed, seen merged, or found there by a process that was started since.
 
     Example: 2026-10-04T09:12:02Z
     """
