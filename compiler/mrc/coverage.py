@@ -4,9 +4,9 @@ A window fills with the version's own requests. What happens at a pod is scraped
 each of the three may have just been missed, so that `lag` is their sum.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from typing import Literal
 
 from mrc.guardrail import Absence, Guardrail
@@ -54,9 +54,16 @@ def phases(release: Release) -> list[Stage]:
 def cover(release: Release) -> tuple[Cell, ...]:
     """Each active guardrail in each phase, by guardrail, then in the order of the phases."""
     found = phases(release)
-    return tuple(
-        _cell(release, guardrail, found, index) for guardrail in active(release) for index in range(len(found))
-    )
+    requests = cache(partial(_requests, release, found))  # many guardrails have the same window
+    return tuple(cell for guardrail in active(release) for cell in _cells(release, guardrail, found, requests))
+
+
+def by_guardrail(cells: Iterable[Cell]) -> dict[str, list[Cell]]:
+    """The cells of each guardrail, by its name."""
+    found: dict[str, list[Cell]] = {}
+    for cell in cells:
+        found.setdefault(cell.guardrail.name, []).append(cell)
+    return found
 
 
 def lag(release: Release, *, promoted: bool = False) -> Duration:
@@ -104,12 +111,22 @@ def shown(stage: Stage) -> str:
             return stage.kind
 
 
-def _cell(release: Release, guardrail: Guardrail, found: Sequence[Stage], index: int) -> Cell:
-    stage = found[index]
-    samples = stable = None
-    if counts_requests(guardrail):
-        samples = _in_window(release, guardrail, found, index, new=True)
-        stable = _in_window(release, guardrail, found, index, new=False) if guardrail.compares else None
+def _cells(
+    release: Release,
+    guardrail: Guardrail,
+    found: Sequence[Stage],
+    requests: Callable[[Duration, bool], Sequence[Fraction]],
+) -> Iterator[Cell]:
+    counts = counts_requests(guardrail)
+    new = requests(guardrail.window, True) if counts else None
+    stable = requests(guardrail.window, False) if counts and guardrail.compares else None
+    for index, stage in enumerate(found):
+        yield _cell(release, guardrail, stage, new[index] if new else None, stable[index] if stable else None)
+
+
+def _cell(
+    release: Release, guardrail: Guardrail, stage: Stage, samples: Fraction | None, stable: Fraction | None
+) -> Cell:
     why = _obstacle(release, guardrail, stage, samples, stable)
     how: How = "nothing"
     if not why:
@@ -130,7 +147,7 @@ def _obstacle(
     if stage.kind == "approval" and release.policy.blue_green is not None and guardrail.action == "rollback":
         return "no analysis runs while a person decides"
     for number in (samples, stable):
-        if number is not None and number < guardrail.min_samples:
+        if number is not None and int(number) < guardrail.min_samples:
             return f"{round(number)} samples in the window, and {guardrail.min_samples} are needed"
     return ""
 
@@ -142,17 +159,21 @@ def _sees(release: Release, guardrail: Guardrail, stage: Stage) -> Sees:
     return "whole" if needed <= stage.length else "part"
 
 
-def _in_window(release: Release, guardrail: Guardrail, found: Sequence[Stage], index: int, *, new: bool) -> Fraction:
-    """Requests of the new or of the stable version within the window at the end of a phase."""
-    left, shares = int(guardrail.window), 0  # shares: parts of the traffic, times milliseconds
-    for stage in reversed(found[: index + 1]):
-        # An approval, or the time after the promotion, may last for ever: then the window lies in it whole.
-        inside = left if stage.length is None and stage is found[index] else min(left, int(stage.length or 0))
-        shares += _parts(stage, new=new) * inside
-        left -= inside
-    if not new:
-        shares += Share.WHOLE * left
-    return release.policy.expected_traffic.per_second * Fraction(shares, 1000 * Share.WHOLE)
+def _requests(release: Release, found: Sequence[Stage], window: Duration, new: bool) -> list[Fraction]:
+    """Requests of the new or of the stable version within a window at the end of each phase."""
+    rate, parts = release.policy.expected_traffic.per_second, [_parts(stage, new=new) for stage in found]
+    counted = []
+    for index, last in enumerate(found):
+        left, shares = int(window), 0  # shares: parts of the traffic, times milliseconds
+        for before in range(index, -1, -1):
+            # An approval, or the time after the promotion, may last for ever: then the window lies in it whole.
+            inside = left if last.length is None and before == index else min(left, int(found[before].length or 0))
+            shares += parts[before] * inside
+            left -= inside
+        if not new:
+            shares += Share.WHOLE * left
+        counted.append(Fraction(rate.numerator * shares, rate.denominator * 1000 * Share.WHOLE))
+    return counted
 
 
 def _parts(stage: Stage, *, new: bool) -> int:

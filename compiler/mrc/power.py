@@ -7,12 +7,12 @@ nothing need be known of the distribution: the binomial of exceedances, as in Da
 """
 
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from mrc.catalogue.metric import FailureRatio, Quantile, Ratio
 from mrc.catalogue.own import Own
 from mrc.chance import alarms, detectable, detectable_against, false_alarm, tolerated
-from mrc.coverage import Cell, cover
+from mrc.coverage import Cell, by_guardrail, cover
 from mrc.guardrail import Bound, Guardrail, WorseThanStable
 from mrc.link import Release
 from mrc.records import dataclass
@@ -95,14 +95,16 @@ class Decidability:
         return max(1.0, int(stage.length) / int(self.cell.guardrail.window))
 
 
-def decidability(release: Release) -> list[Decidability]:
+@lru_cache(maxsize=8)  # the rules and the runbook ask for the same release, one after the other
+def decidability(release: Release) -> tuple[Decidability, ...]:
     """For every guardrail that can be read as a share of requests, in every phase in which it has samples."""
     found = []
-    for cell in cover(release):
-        limit = bad_share(release, cell.guardrail)
-        if limit is not None and cell.samples is not None and int(cell.samples) > 0 and cell.sees != "nothing":
-            found.append(Decidability(cell, limit))
-    return found
+    for cells in by_guardrail(cover(release)).values():
+        limit = bad_share(release, cells[0].guardrail)
+        if limit is not None:
+            counted = (cell for cell in cells if int(cell.samples or 0) > 0 and cell.sees != "nothing")
+            found += [Decidability(cell, limit) for cell in counted]
+    return tuple(found)
 
 
 def bad_share(release: Release, guardrail: Guardrail) -> Decimal | None:

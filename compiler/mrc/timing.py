@@ -6,7 +6,7 @@ the failure is so small that it needs the whole window, the syncer has just look
 
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from mrc import routers
@@ -46,17 +46,17 @@ class Way:
     execution: tuple[Part, ...]
     approvals: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def seen(self) -> Duration:
         """Onset to decision."""
         return total(self.detection)
 
-    @property
+    @cached_property
     def back(self) -> Duration:
         """Decision to all requests on the fallback."""
         return total(self.execution)
 
-    @property
+    @cached_property
     def restored(self) -> Duration:
         """Onset to all requests on the fallback."""
         return Duration(self.seen + self.back)
@@ -81,6 +81,8 @@ def restore(release: Release, *, anew: bool = False) -> tuple[Way, ...]:
         if not cell.automatic or not (cell.stage.answers or cell.guardrail.of_pods) or cell.stage.kind == "preview":
             continue
         for phase in _phases(release, cell):
+            if (phase, cell.guardrail.name) in found:
+                continue
             seen = detection(release, cell.guardrail, phase)
             back = _back(release, cell, phase, anew=anew)
             back += _pinned(release, cell.guardrail, phase, Duration(total(seen) + total(back)))

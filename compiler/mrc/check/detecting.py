@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from mrc.coverage import Cell, counts_requests, cover, lag, shown, sustained
+from mrc.coverage import Cell, by_guardrail, counts_requests, cover, lag, shown, sustained
 from mrc.diagnostics import Diagnostic, error, warning
 from mrc.guardrail import Absence, Guardrail
 from mrc.link import Release
 from mrc.power import alone
 from mrc.read import Path
-from mrc.rollouts import active
 from mrc.schema.units import Duration
 
 NEVER_FIRES = error(
@@ -130,16 +129,13 @@ def _unseen(release: Release) -> list[Diagnostic]:
 
 def _never(release: Release, cells: Sequence[Cell]) -> list[Diagnostic]:
     found = []
-    for guardrail in active(release):
+    for of_one in by_guardrail(cells).values():
+        guardrail = of_one[0].guardrail
         if guardrail.action != "rollback" or (guardrail.tier == "trend" and not guardrail.compares):
             continue
         if guardrail.compares and release.policy.blue_green is not None:
             continue  # for one window after the switch only: said by the rules of strategies
-        read = [
-            cell
-            for cell in cells
-            if cell.guardrail.name == guardrail.name and cell.how == "abort" and cell.stage.length
-        ]
+        read = [cell for cell in of_one if cell.how == "abort" and cell.stage.length]
         there = Duration(sum(cell.stage.length or 0 for cell in read))
         needed = Duration(guardrail.window + lag(release) + sustained(guardrail))
         if not read or there >= needed:
@@ -156,12 +152,15 @@ def _never(release: Release, cells: Sequence[Cell]) -> list[Diagnostic]:
 def _stages(release: Release, cells: Sequence[Cell]) -> list[Diagnostic]:
     """Stages with users whose immediate guardrails all need longer than the stage is."""
     found: list[Diagnostic] = []
-    exposed = dict.fromkeys(cell.stage for cell in cells if cell.stage.answers and not cell.stage.promoted)
-    for index, stage in enumerate(exposed):
+    exposed: dict[Path, list[Cell]] = {}
+    for cell in cells:
+        if cell.stage.answers and not cell.stage.promoted:
+            exposed.setdefault(cell.stage.path, []).append(cell)
+    for index, of_one in enumerate(exposed.values()):
+        stage = of_one[0].stage
         if stage.length is None:
             continue
-        hard = [cell for cell in cells if cell.stage == stage and cell.guardrail.tier == "immediate"
-                and cell.guardrail.action == "rollback"]  # fmt: skip
+        hard = [cell for cell in of_one if cell.guardrail.tier == "immediate" and cell.guardrail.action == "rollback"]
         # Crashes alone are not all hard failures, and too few samples are said by their own rule.
         judging = [cell for cell in hard if counts_requests(cell.guardrail)] or hard
         if not judging or any(cell.sees != "part" for cell in judging):

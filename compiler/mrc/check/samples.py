@@ -5,12 +5,12 @@ from decimal import Decimal
 from fractions import Fraction
 
 from mrc.chance import RARE, alarms, enough, false_alarm
-from mrc.coverage import Cell, counts_requests, cover, lag, shown
+from mrc.coverage import Cell, by_guardrail, counts_requests, cover, lag, shown
 from mrc.diagnostics import Diagnostic, error, warning
 from mrc.guardrail import BurnRate
 from mrc.link import Release
 from mrc.power import HEALTHY, MONTH, Decidability, decidability
-from mrc.rollouts import active, stages
+from mrc.rollouts import stages
 from mrc.schema.units import Duration
 
 TOO_FEW = error(
@@ -38,10 +38,9 @@ _LONGEST = Duration.parse("1h")  # beyond this a window is no way out of false a
 def check(release: Release) -> list[Diagnostic]:
     """At most one finding of each rule a guardrail: its worst stage."""
     found: list[Diagnostic] = []
-    cells = cover(release)
-    for guardrail in active(release):
-        if counts_requests(guardrail):
-            found += _too_few(release, [cell for cell in cells if cell.guardrail.name == guardrail.name])
+    for cells in by_guardrail(cover(release)).values():
+        if counts_requests(cells[0].guardrail):
+            found += _too_few(release, cells)
     told = decidability(release)
     for rule in (_accused, _every_month):
         said = {item.line for item in found}
