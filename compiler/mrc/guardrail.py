@@ -5,10 +5,11 @@ analysis, the alerts and the generated tests all read this one series.
 """
 
 from decimal import Decimal
+from functools import lru_cache
 
 from mrc import labels
 from mrc.catalogue import Metric, Scope
-from mrc.promql import block, indent, number, quote, selector
+from mrc.promql import block, indent, matchers, number, quote
 from mrc.records import dataclass, replace
 from mrc.schema.guardrail import Action, OnMissing, Tier
 from mrc.schema.units import Duration, Share, plain
@@ -147,14 +148,24 @@ class Recorded:
     verdict: str
 
 
-def identity(watched: Watched, guardrail: Guardrail, version: int | None = None) -> dict[str, str]:
-    """The labels of the recorded series, with the version when it is given."""
-    found = {
+def identity(watched: Watched, guardrail: Guardrail) -> dict[str, str]:
+    """The labels of the recorded series, without the version."""
+    return {
         labels.SERIES_ENVIRONMENT: watched.environment,
         labels.SERIES_GUARDRAIL: guardrail.name,
         labels.SERIES_MODEL: watched.scope.model,
     }
-    return found if version is None else {**found, labels.SERIES_VERSION: str(version)}
+
+
+def series_of(name: str, watched: Watched, guardrail: Guardrail, version: int | str | None = None) -> str:
+    """A recorded series of a guardrail, of every version unless one is given: as selector, and as a series by name."""
+    return f"{name}{{{_matchers(watched.environment, guardrail.name, watched.scope.model, version)}}}"
+
+
+@lru_cache(maxsize=256)  # a release writes each a dozen times
+def _matchers(environment: str, guardrail: str, model: str, version: int | str | None) -> str:
+    known = {labels.SERIES_ENVIRONMENT: environment, labels.SERIES_GUARDRAIL: guardrail, labels.SERIES_MODEL: model}
+    return matchers(known if version is None else {**known, labels.SERIES_VERSION: str(version)})
 
 
 def recorded(guardrail: Guardrail, watched: Watched) -> Recorded:
@@ -165,7 +176,7 @@ def recorded(guardrail: Guardrail, watched: Watched) -> Recorded:
     """
 
     def of(name: str, version: int | None = None) -> str:
-        return selector(name, identity(watched, guardrail, version))
+        return series_of(name, watched, guardrail, version)
 
     comparison = guardrail.comparison
     only = watched.version if guardrail.only_served else None
@@ -204,7 +215,7 @@ def _tolerated(stable: str, comparison: WorseThanStable, version: int) -> str:
 
 def _value(guardrail: Guardrail, watched: Watched) -> str:
     if isinstance(guardrail.comparison, Absence):
-        came = selector(SAMPLES, identity(watched, guardrail, watched.version))
+        came = series_of(SAMPLES, watched, guardrail, watched.version)
         return f"0 * ({came} > 0)\nor 1 + 0 * (max_over_time({came}[1d]) > 0)"
     if guardrail.metric is not None:
         measured = _measured(guardrail.metric, guardrail.window, watched)

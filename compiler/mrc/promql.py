@@ -40,9 +40,13 @@ def one_of(values: list[str]) -> Match:
 
 def selector(metric: str, labels: Mapping[str, Match], window: Duration | None = None) -> str:
     """`metric{label="value"}`, with `[window]` when it is given."""
-    matchers = ",".join(map(_matcher, labels, labels.values()))
     span = f"[{window}]" if window is not None else ""
-    return f"{metric}{{{matchers}}}{span}"
+    return f"{metric}{{{matchers(labels)}}}{span}"
+
+
+def matchers(labels: Mapping[str, Match]) -> str:
+    """What stands in the braces of a selector."""
+    return ",".join(map(_matcher, labels, labels.values()))
 
 
 @lru_cache(maxsize=4096)

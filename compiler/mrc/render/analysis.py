@@ -9,9 +9,8 @@ from typing import Any, Literal
 
 from mrc.artifact import Artifact
 from mrc.coverage import filling, first_asked
-from mrc.guardrail import VERDICT, Guardrail, identity, limit_in_words, windows_in_words
+from mrc.guardrail import VERDICT, Guardrail, limit_in_words, series_of, windows_in_words
 from mrc.link import Release
-from mrc.promql import selector
 from mrc.render.common import object_labels
 from mrc.render.engine import fill
 from mrc.rollouts import aborting
@@ -98,5 +97,5 @@ def _metric(release: Release, guardrail: Guardrail, phase: Phase | None, length:
         "inconclusive_limit": limit,
         "success": success,
         "failure": failure,
-        "query": selector(VERDICT, {**identity(release.watched, guardrail), "version": "{{args.version}}"}),
+        "query": series_of(VERDICT, release.watched, guardrail, "{{args.version}}"),
     }

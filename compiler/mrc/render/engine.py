@@ -218,6 +218,7 @@ def _environment(suffix: str) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         bytecode_cache=_kept(),
+        auto_reload=False,  # nobody edits them under a running mrc
         autoescape=False,  # finalize quotes for the format at hand, none of which is HTML
     )
     environment.filters = filters

@@ -18,10 +18,11 @@ from mrc.guardrail import (
     identity,
     limit_in_words,
     recorded,
+    series_of,
     windows_in_words,
 )
 from mrc.link import Release
-from mrc.promql import indent, selector
+from mrc.promql import indent
 from mrc.render.common import rule_labels
 from mrc.render.common import selector as pod_selector
 from mrc.render.engine import Raw, fill
@@ -125,7 +126,7 @@ def alerts(release: Release, guardrail: Guardrail) -> list[dict[str, Any]]:
 
 
 def _worse(release: Release, guardrail: Guardrail) -> dict[str, Any]:
-    served = selector(VERDICT, identity(release.watched, guardrail, release.version.number))
+    served = series_of(VERDICT, release.watched, guardrail, release.version.number)
     # A version that comes back was silent while it was warm: absence must last before it counts.
     wait = str(guardrail.window) if isinstance(guardrail.comparison, Absence) else None
     return {
@@ -139,7 +140,7 @@ def _worse(release: Release, guardrail: Guardrail) -> dict[str, Any]:
 
 def _stable_worse(release: Release, guardrail: Guardrail) -> dict[str, Any]:
     """While a new version is tried, the old one still carries traffic: somebody must hear when it fails too."""
-    every = selector(VERDICT, identity(release.watched, guardrail))
+    every = series_of(VERDICT, release.watched, guardrail)
     others = f'{every[:-1]},version!="{release.version.number}"}}'
     advice = "It is not the version that the policy serves: look for a cause outside the model first."
     return {
@@ -152,7 +153,7 @@ def _stable_worse(release: Release, guardrail: Guardrail) -> dict[str, Any]:
 
 
 def _telemetry_missing(release: Release, guardrail: Guardrail) -> dict[str, Any]:
-    samples = selector(SAMPLES, identity(release.watched, guardrail, release.version.number))
+    samples = series_of(SAMPLES, release.watched, guardrail, release.version.number)
     action = guardrail.action if guardrail.on_missing == "rollback" else "page"
     advice = "Nothing watches this version for it until the series come back. Broken telemetry is not a bad model."
     return {
@@ -256,7 +257,7 @@ def _runbook(release: Release) -> dict[str, str]:
 
 
 def _now(release: Release, guardrail: Guardrail) -> str:
-    query = selector(VALUE, {**identity(release.watched, guardrail), "version": "%s"})
+    query = series_of(VALUE, release.watched, guardrail, "%s")
     humanize = _HUMANIZE.get(guardrail.unit, "humanize")
     return (
         f"{{{{ with printf `{query}` $labels.version | query }}}}{{{{ . | first | value | {humanize} }}}}{{{{ end }}}}"

@@ -12,9 +12,9 @@ from mrc.artifact import Artifact
 from mrc.catalogue import rollouts
 from mrc.catalogue.metric import TEST_INTERVAL_SECONDS, TestSeries
 from mrc.catalogue.own import Own
-from mrc.guardrail import SAMPLES, VALUE, VERDICT, Absence, Bound, Guardrail, WorseThanStable, identity
+from mrc.guardrail import SAMPLES, VALUE, VERDICT, Absence, Bound, Guardrail, WorseThanStable, series_of
 from mrc.link import Release
-from mrc.promql import number, selector, series
+from mrc.promql import number, selector
 from mrc.records import dataclass, replace
 from mrc.render.engine import fill
 from mrc.render.rules import STILL_ABORTED, TELEMETRY_MISSING, WORSE, aborted_wait, telemetry_wait
@@ -109,9 +109,8 @@ def _test(
 
 
 def _verdict(release: Release, guardrail: Guardrail, value: int | None) -> list[dict[str, Any]]:
-    name = identity(release.watched, guardrail, release.version.number)
-    found = selector(VERDICT, name)
-    samples = [] if value is None else [{"labels": series(VERDICT, name), "value": value}]
+    found = series_of(VERDICT, release.watched, guardrail, release.version.number)
+    samples = [] if value is None else [{"labels": found, "value": value}]
     return [{"expr": found, "samples": samples}]
 
 
@@ -182,11 +181,10 @@ def _stable_value(comparison: WorseThanStable, guardrail: Guardrail) -> Decimal:
 def _inputs(release: Release, guardrail: Guardrail, run: _Run, version: int, value: Decimal) -> list[dict[str, str]]:
     watched = release.watched
     if guardrail.metric is None or isinstance(guardrail.metric.measure, Own):
-        named = identity(watched, guardrail, version)
         recorded = [(VALUE, value), (SAMPLES, Decimal(2 * guardrail.min_samples))]
         if isinstance(guardrail.comparison, Absence):  # there the value follows from the samples
             del recorded[0]
-        found = [TestSeries(series(name, named), level=level) for name, level in recorded]
+        found = [TestSeries(series_of(name, watched, guardrail, version), level=level) for name, level in recorded]
     else:
         scope = replace(watched.scope, window=guardrail.window)
         step = Decimal(-(-2 * guardrail.min_samples // run.intervals) + 1)
