@@ -141,6 +141,14 @@ def test_warm_pods_are_scaled_down_in_the_end_and_not_before(folder: Path) -> No
         assert "canary" not in strategy or "trafficRouting" in either, "without a router the delay is refused"
 
 
+def test_aborted_pods_end_soon_unless_sessions_drain(folder: Path) -> None:
+    """While they run, Argo points the canary Service to and fro: the mesh or the load balancer is told each time."""
+    strategy = rollout(folder)["strategy"]
+    pinned = any("Max-Age=" in path.read_text() for path in folder.glob("*.yaml"))
+    if "trafficRouting" in strategy.get("canary", {}) and not pinned:
+        assert 0 < strategy["canary"]["abortScaleDownDelaySeconds"] <= 30, "0 never scales down"
+
+
 def test_pods_that_never_become_ready_abort_the_rollout(folder: Path) -> None:
     spec = rollout(folder)
     assert spec["progressDeadlineAbort"] is True
