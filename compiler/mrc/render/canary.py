@@ -14,7 +14,7 @@ from mrc.rollouts import stages
 
 MIRROR = "shadow"
 # While the pods of an aborted version run, Argo's controller points the canary Service at them and away again, several
-# times a second: https://github.com/argoproj/argo-rollouts/issues/3078. Only sessions need them longer than its default.
+# times a second: https://github.com/argoproj/argo-rollouts/issues/3078. Only sessions need them longer than this.
 ABORT_SECONDS = 30
 
 
