@@ -44,10 +44,10 @@ def overlay(folder: Path, variant: str) -> Path:
     shutil.copytree(DEPLOY, folder / "deploy")
     file = folder / "deploy/production/kustomization.yaml"
     text = file.read_text()
-    listed = ", ".join(f"../components/{name}" for name in variant.split())
+    listed = "".join(f"  - ../components/{name}\n" for name in ("signing", *variant.split()))
     settings = "".join(f"      - {key}={value}\n" for key, value in VARIANTS[variant][2].items())
-    assert text.count("components: []") == 1
-    file.write_text(text.replace("components: []", f"components: [{listed}]") + settings)
+    assert text.count("  - ../components/signing\n") == 1
+    file.write_text(text.replace("  - ../components/signing\n", listed) + settings)
     return file.parent
 
 
@@ -108,7 +108,7 @@ def test_what_git_is_reached_by_is_mounted_and_let_out_and_nothing_else(
     (deployment,), (policy,) = of(objects, "Deployment"), of(objects, "NetworkPolicy")
     pod = deployment["spec"]["template"]["spec"]
     named = {each.partition("=")[2] for each in pod["containers"][0]["args"] if "=/etc/mrc/" in each}
-    assert named == files | {"/etc/mrc/hooks"}
+    assert named == files | {"/etc/mrc/hooks", "/etc/mrc/signing/key"}
     secrets = {each["name"]: each["secret"] for each in pod["volumes"] if "secret" in each}
     assert set(secrets) == {path.split("/")[3] for path in named}
     # For the group alone: ssh and mrc refuse a key that everybody may read.

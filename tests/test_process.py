@@ -112,6 +112,7 @@ def test_who_is_killed_while_it_asks_for_a_pull_request_asks_once_and_ends_calml
         life.process.terminate()
         assert life.ended() == 0
         assert life.lines()[-1]["message"] == "ended"
+        assert "commits are not signed" in life.said()
     assert [one.title for one in place.forge.pulls] == [
         "Roll sentiment back to 12 in production", "Close the incident of sentiment in production: recovered",
     ]  # fmt: skip
@@ -131,6 +132,7 @@ LACKS: dict[str, tuple[str, dict[str, Any], str]] = {
     "the branch is protected": ("commit", {"forge.guarded": True}, "the rules of main would not let mrc push"),
     "a rule of the remote": ("commit", {"place.rule": "main is protected"}, "hook declined); main is protected"),
     "no pull requests": ("pullRequest", {"forge.scope": False}, "the token may not ask for pull requests"),
+    "no key to sign with": ("pullRequest", {"place.options": ("--signing-key", "/dev/null")}, "or not sign it"),
     "no watch": ("observe", {"around.denied": {"watch rollouts"}}, "let mrc watch rollouts (argoproj.io) in the"),
     "an App of somebody else": ("commit", {"app.key": private_key()}, "GitHub gives the App"),
 }  # fmt: skip
@@ -142,7 +144,8 @@ def test_who_lacks_a_right_says_which_at_its_start_and_ends(place: Place, lack: 
     made = place.team(mode)
     for name, value in lacks.items():
         owner, _, what = name.partition(".")
-        setattr(place if owner == "place" else getattr(place, owner), what, value)
+        there = place if owner == "place" else getattr(place, owner)
+        setattr(there, what, (*place.options, *value) if what == "options" else value)
     if place.rule:
         hook = place.remote / "hooks/pre-receive"
         hook.write_text(f"#!/bin/sh\n! grep -q refs/heads/main$ || {{ echo {place.rule} >&2; exit 1; }}\n")

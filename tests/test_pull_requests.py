@@ -14,6 +14,7 @@ from mrc.reconcile import signals
 from mrc.reconcile.forges import ForgeError, forge
 from mrc.reconcile.forges.client import Client
 from mrc.reconcile.proposals import described
+from mrc.reconcile.reconciler import Seen
 from mrc.schema.reconcile import Reconcile
 from reconciling import BEGIN, TOKEN, Clock, Team, World, alert, begin, git, rollout, run, seen, team
 from reconciling.pull_requests import Forge, serve
@@ -81,19 +82,79 @@ def test_an_aborted_rollout_is_asked_for_merged_and_its_incident_closed(asked: F
     assert mrc("render", "--check", cwd=world.team.tree).returncode == 0
 
 
+def failing(world: World) -> Seen:
+    """Two models that fail."""
+    policy = yaml.safe_load(world.team.show("policies/ranker/policy.yaml"))
+    serving = int(policy["spec"]["environments"]["production"]["serve"]["version"])
+    rollouts = [rollout(), rollout(model="ranker", version=serving)]
+    return seen(rollouts, [run(), run(model="ranker", version=serving, uid="run-2")])
+
+
 def test_many_failures_are_asked_for_in_several_passes(
     asked: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each takes the forge some seconds; /healthz has two minutes of patience."""
     monkeypatch.setattr("mrc.reconcile.evidence.REQUESTS", 1)
     world = start(tmp_path, asked)
-    policy = yaml.safe_load(world.team.show("policies/ranker/policy.yaml"))
-    serving = int(policy["spec"]["environments"]["production"]["serve"]["version"])
-    failing = [rollout(), rollout(model="ranker", version=serving)]
-    found = seen(failing, [run(), run(model="ranker", version=serving, uid="run-2")])
+    found = failing(world)
     for count in (1, 2, 2):
         world.reconciler.step(found)
         assert len(asked.pulls) == count
+
+
+def two(world: World, asked: Forge) -> Seen:
+    """The same, with a request open for each."""
+    found = failing(world)
+    world.reconciler.step(found)
+    assert len(asked.pulls) == 2
+    asked.asked.clear()
+    return found
+
+
+@pytest.mark.parametrize("asked", ["github"], indirect=True)
+def test_commits_that_concern_no_request_ask_nothing_of_the_forge(
+    asked: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred requests and a busy branch would spend what a forge allows in an hour."""
+    world = start(tmp_path, asked)
+    found = two(world, asked)
+    monkeypatch.setattr("mrc.reconcile.proposals.LOOK_SECONDS", 30.0)
+    (world.team.tree / "README.md").write_text("hello\n")
+    world.team.publish("Say hello")
+    world.reconciler.step(found)
+    assert asked.asked == []
+
+
+@pytest.mark.parametrize("asked", ["github"], indirect=True)
+def test_what_there_is_no_time_for_comes_with_the_next_pass(
+    asked: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = start(tmp_path, asked)
+    found = two(world, asked)
+    monkeypatch.setattr("mrc.reconcile.proposals.TEND_SECONDS", 0.0)
+    looked: list[str] = []
+    asked.moment = lambda when, request: looked.append(request) if when == "before" else None
+    other = start(tmp_path, asked, world.clock, "other")
+    for _ in range(2):
+        other.reconciler.step(found)
+    requests = [next(pull.branch for pull in asked.pulls if pull.branch.rpartition("/")[2] in each)
+                for each in looked if "/pulls?" in each]  # fmt: skip
+    assert len(requests) == len(set(requests)) == 2, "in turn"
+
+
+@pytest.mark.parametrize("asked", ["github"], indirect=True)
+def test_a_request_that_the_forge_cannot_find_holds_up_no_other_failure(
+    asked: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mrc.reconcile.forges.client.TRIES", 1)
+    world = start(tmp_path, asked)
+    world.reconciler.step(seen([rollout()], [run()]))
+    (first,) = asked.pulls
+    world = start(tmp_path, asked, world.clock, "other")
+    asked.moment = lambda when, request: when == "before" and first.branch.rpartition("/")[2] in request
+    with pytest.raises(ForgeError, match="does not answer"):
+        world.reconciler.step(failing(world))
+    assert len(asked.pulls) == 2
 
 
 def test_a_request_that_a_person_closed_is_not_made_again(asked: Forge, tmp_path: Path) -> None:

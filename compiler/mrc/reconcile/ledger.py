@@ -190,14 +190,19 @@ class Ledger:
         """Whether the remote would let mrc write: asked, without writing. Nothing of the branch's rules is asked."""
         return self.push(self.fetch(), "mrc/probe", dry=True)
 
+    def probe(self, when: datetime) -> str:
+        """A commit that changes nothing and goes nowhere: whether mrc can make one, and sign it. Raises GitError."""
+        tip = self.fetch()
+        return self._commit(tip, self.tree(tip).root, _PROBE, when)
+
     def would_take(self, when: datetime) -> Pushed:
         """Whether hooks and rules of the branch would take a commit of mrc, signed if it signs.
 
         They are asked with a push that cannot succeed: whole or not at all, it moves the branch, and it makes another
         one below the branch, which git has no place for. `unreachable` when the remote does not tell.
         """
-        tip = self.fetch()
-        commit = self._commit(tip, self.tree(tip).root, _PROBE, when)
+        commit = self.probe(when)
+        (tip,) = self.parents(commit)
         ref, below = f"refs/heads/{self.branch}", f"refs/heads/{self.branch}/mrc-probe"
         status, error = self._tried(ref, ["--atomic"], [f"{commit}:{ref}", f"{tip}:{below}"])
         said = _said(status, error)

@@ -6,39 +6,28 @@ leaves what the next run goes on with. A request that a person closed is a decis
 
 import re
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Literal
 
-from mrc.reconcile.change import Change, Edits, compose
-from mrc.reconcile.decide import Decision
-from mrc.reconcile.failure import Failure
+from mrc.reconcile.change import Change, Edits
 from mrc.reconcile.forges import Forge, ForgeError, Request
-from mrc.reconcile.gates import Gate
 from mrc.reconcile.git import GitError
 from mrc.reconcile.gittree import GitTree
 from mrc.reconcile.ledger import Ledger
 from mrc.reconcile.message import message
-from mrc.reconcile.records import emit
+from mrc.reconcile.proposal import Own, Proposal, Step, composed
 from mrc.reconcile.survey import Survey, incident, incident_path, survey
 from mrc.reconcile.telemetry import Telemetry
 from mrc.schema import Incident
 from mrc.tree import Tree, UnreadableError
 
-Step = Literal["rollback", "affected", "close"]
 _STEPS: dict[str, Step] = {"rollback": "rollback", "affected": "affected", "close": "close"}
 LOOK_SECONDS = 30.0
 """How often the forge is asked for a request that is open; more seldom when there are many."""
+TEND_SECONDS = 20.0
+"""How long one pass goes on with requests: /healthz has two minutes, and a failure may be waiting."""
 
-
-@dataclass(frozen=True)
-class Proposal:
-    """A branch, and the record of the incident as its commit has it."""
-
-    branch: str
-    step: Step
-    commit: str
-    record: Incident
+_NEVER = ("", "", float("-inf"))
 
 
 class Proposals:
@@ -51,8 +40,9 @@ class Proposals:
         self._declined: set[str] = set()
         self._looked: dict[str, tuple[str, str, float]] = {}
         self._arranged: set[str] = set()
-        self._own: set[str] = set()
-        self._foreign: set[str] = set()
+        self._own = Own(ledger, telemetry)
+        self.trouble: ForgeError | None = None
+        """Why the forge could not be asked, in the last pass."""
 
     def read(self) -> None:
         """What the branches say; after a fetch."""
@@ -63,6 +53,7 @@ class Proposals:
             if found is not None:
                 there[branch] = found
         self._there = there
+        self._looked = {branch: looked for branch, looked in self._looked.items() if branch in there}
 
     def _proposal(self, branch: str, commit: str) -> Proposal | None:
         step, _, name = branch.removeprefix(f"{self.folder}/").partition("/")
@@ -73,7 +64,7 @@ class Proposals:
 
     def waiting(self) -> list[Incident]:
         """The incidents whose first request is open. What somebody else wrote is none: it must hold nothing up."""
-        return [one.record for one in self._first() if one.branch not in self._declined and self._is_own(one)]
+        return [one.record for one in self._first() if one.branch not in self._declined and self._own.has(one)]
 
     def _first(self) -> list[Proposal]:
         return [one for one in self._there.values() if one.step == "rollback"]
@@ -94,7 +85,7 @@ class Proposals:
         """The same models, with what is asked for: it counts for cooldown and breaker as if it were done."""
         prefix = f"{self.folder}/rollback/"
         declined = frozenset(one.removeprefix(prefix) for one in self._declined if one.startswith(prefix))
-        declined |= {one.record.metadata.id for one in self._first() if not self._is_own(one)}
+        declined |= {one.record.metadata.id for one in self._first() if not self._own.has(one)}
         models, waiting = {}, self.waiting()
         for name, state in found.models.items():
             known = {one.metadata.id for one in state.incidents}
@@ -117,36 +108,54 @@ class Proposals:
             return True
         if not self._push(branch, commit, over=""):
             return False
-        self._own.add(commit)
+        self._own.wrote(commit)
         self._there[branch] = Proposal(branch, step, commit, record)
         self._go_on(self._there[branch], tree)
         return True
 
     def tend(self, tree: GitTree) -> None:
-        """Go on with every request: open it, renew it, have it merged, or end it. Raises GitError, ForgeError."""
-        now = time.monotonic()
-        every = max(LOOK_SECONDS, 2.0 * len(self._there))
-        for one in list(self._there.values()):
-            tip, commit, at = self._looked.get(one.branch, ("", "", 0.0))
-            if (tip, commit) != (tree.commit, one.commit) or now - at > every:
-                self._go_on(one, tree)
+        """Go on with every request: open it, renew it, have it merged, or end it. Raises GitError.
+
+        Who has waited longest comes first; for whom there is no time, the next pass is. A forge that does not answer is
+        `trouble`: what is to be decided does not wait for it.
+        """
+        begun, self.trouble = time.monotonic(), None
+        for one in sorted(self._there.values(), key=lambda one: self._looked.get(one.branch, _NEVER)[2]):
+            tip, commit, _ = self._looked.get(one.branch, _NEVER)
+            if (tip, commit) != (tree.commit, one.commit) or not self._fresh(one):
+                try:
+                    self._go_on(one, tree)
+                except ForgeError as problem:
+                    self.trouble = problem
+                    return
+            if time.monotonic() - begun > TEND_SECONDS:
+                return
+
+    def _fresh(self, one: Proposal) -> bool:
+        """Whether the forge said a moment ago how the request is."""
+        _, commit, asked = self._looked.get(one.branch, _NEVER)
+        return commit == one.commit and time.monotonic() - asked <= max(LOOK_SECONDS, 2.0 * len(self._there))
 
     def _go_on(self, one: Proposal, tree: GitTree) -> None:
         """One that the forge refuses for good is told, and holds up no other."""
+        main = incident(tree, incident_path(one.record))
+        quiet = self._fresh(one) and one.commit in self._arranged and not one.done(main)
+        if quiet and self._wanted(one, tree, main) is None:  # what has moved on main is something else
+            self._looked[one.branch] = (tree.commit, one.commit, self._looked[one.branch][2])
+            return
         self._looked[one.branch] = (tree.commit, one.commit, time.monotonic())
         try:
-            self._look(one, tree)
+            self._look(one, tree, main)
         except ForgeError as problem:
             if problem.temporary:
-                self._looked.pop(one.branch, None)
+                self._looked[one.branch] = ("", "", time.monotonic())  # once more, after the others
                 raise
             self._telemetry.count("mrc_reconciler_errors_total", what="forge")
             said = "the forge refuses the pull request"
             self._telemetry.log(said, level="error", branch=one.branch, error=str(problem))
 
-    def _look(self, one: Proposal, tree: GitTree) -> None:
-        main = incident(tree, incident_path(one.record))
-        if _done(one, main):
+    def _look(self, one: Proposal, tree: GitTree, main: Incident | None) -> None:
+        if one.done(main):
             self._telemetry.log("the pull request is merged", branch=one.branch)
             self._remove(one)
             return
@@ -155,54 +164,19 @@ class Proposals:
             self._decline(one.branch, request)
         elif request is None or request.state == "open":
             self._declined.discard(one.branch)
-            if not self._is_own(one):
+            if not self._own.has(one):
                 return
-            one, over = self._renewed(one, tree, main)
-            if over:
-                self._end(one, request, over)
+            wanted = self._wanted(one, tree, main)
+            if isinstance(wanted, str):
+                self._end(one, request, wanted)
                 return
+            if wanted is not None:
+                one = self._renewed(one, tree, wanted)
             if request is None:
                 text = message(self._environment, [one.record])
                 request = self._forge.open(one.branch, *described(text))
                 self._telemetry.log("asked for in a pull request", branch=one.branch, url=request.url)
             self._merge(one, replace(request, commit=one.commit))
-
-    def _is_own(self, one: Proposal) -> bool:
-        """Whether the branch has what mrc writes for its record, and nothing else.
-
-        Whoever may push a branch could have mrc merge what they like, by rights that mrc has and they have not.
-        """
-        if one.commit not in self._own | self._foreign:
-            try:
-                (self._own if self._written(one) else self._foreign).add(one.commit)
-            except GitError as problem:  # what it was made on cannot be had: one branch holds up no other
-                said = "it cannot be seen whether the branch is mrc's own"
-                self._telemetry.log(said, level="warning", branch=one.branch, error=str(problem))
-            if one.commit in self._foreign:
-                said = "somebody else has changed the branch: mrc neither renews nor merges it"
-                self._telemetry.log(said, level="warning", branch=one.branch, commit=one.commit)
-        return one.commit in self._own
-
-    def _written(self, one: Proposal) -> bool:
-        parents = self._ledger.parents(one.commit)
-        if len(parents) != 1:
-            return False
-        metadata = one.record.metadata
-        tree = self._ledger.bring(parents[0])
-        edits: Edits = {incident_path(one.record): emit(one.record)}
-        if one.step == "rollback":
-            found = survey(tree, self._environment, [metadata.model])
-            if found is None or metadata.model not in found.models:
-                return False
-            edits = self._composed(tree, one.record).edits
-        return self._ledger.makes(one.commit, tree, edits) and self._ledger.signed(one.commit)
-
-    def _composed(self, tree: Tree, record: Incident) -> Change:
-        """What was decided then, as a change of a tree."""
-        times = record.spec.times
-        return compose(
-            tree, self._environment, [decided(record)], {record.spec.cause.id: times.detected}, times.decided
-        )
 
     def _merge(self, one: Proposal, request: Request) -> None:
         if one.commit in self._arranged:
@@ -214,34 +188,36 @@ class Proposals:
         else:
             self._telemetry.log("it cannot be merged yet", level="warning", url=request.url, said=why)
 
-    def _renewed(self, one: Proposal, tree: GitTree, main: Incident | None) -> tuple[Proposal, str]:
-        """The request on today's main, and what speaks against it by now, if something does."""
+    def _wanted(self, one: Proposal, tree: GitTree, main: Incident | None) -> Change | str | None:
+        """What the request must have on today's main, if that is something else, or what speaks against it by now."""
         metadata, spec = one.record.metadata, one.record.spec
         if one.step != "rollback":  # it touches the record alone, which nobody else does
-            return one, "" if main is not None else "the incident is not in git any more"
+            return None if main is not None else "the incident is not in git any more"
         if self._ledger.parents(one.commit) == [tree.commit] or spec.action == "page":
-            return one, ""
-        found = survey(tree, self._environment, [metadata.model])
+            return None
+        found = survey(tree, metadata.environment, [metadata.model])
         state = found.models.get(metadata.model) if found is not None else None
         if state is None:
-            return one, f"{metadata.model} does not serve in {metadata.environment} any more"
+            return f"{metadata.model} does not serve in {metadata.environment} any more"
         if state.serve.version != spec.before.version:
-            return one, f"git names version {int(state.serve.version)} by now"
-        change = self._composed(tree, one.record)
+            return f"git names version {int(state.serve.version)} by now"
+        change = composed(tree, one.record)
         (record,) = change.incidents
         if record.spec.action != spec.action:
-            return one, next(gate.saw for gate in record.spec.reasons if not gate.passed)
+            return next(gate.saw for gate in record.spec.reasons if not gate.passed)
         there = self._ledger.tree(one.commit)
-        if all(_bytes(there, path) == data for path, data in change.edits.items()):
-            return one, ""
+        return None if all(_bytes(there, path) == data for path, data in change.edits.items()) else change
+
+    def _renewed(self, one: Proposal, tree: GitTree, change: Change) -> Proposal:
+        (record,) = change.incidents
         text = message(self._environment, [record])
-        commit = self._ledger.commit(tree.commit, change.edits, text, spec.times.decided)
+        commit = self._ledger.commit(tree.commit, change.edits, text, one.record.spec.times.decided)
         if commit is None or not self._push(one.branch, commit, over=one.commit):
-            return one, ""
-        self._own.add(commit)
+            return one
+        self._own.wrote(commit)
         self._there[one.branch] = replace(one, commit=commit, record=record)
         self._telemetry.log("the pull request is renewed, for the branch has moved", branch=one.branch, commit=commit)
-        return self._there[one.branch], ""
+        return self._there[one.branch]
 
     def _end(self, one: Proposal, request: Request | None, why: str) -> None:
         self._telemetry.log("the pull request is closed: it is superseded", branch=one.branch, saw=why)
@@ -280,28 +256,6 @@ def described(text: str) -> tuple[str, str]:
     longest = max((len(each) for each in re.findall("`+", rest)), default=0)
     fence = "`" * max(3, longest + 1)
     return title, f"{fence}text\n{rest.strip()}\n{fence}\n"
-
-
-def decided(record: Incident) -> Decision:
-    """The decision that an incident records."""
-    spec, metadata = record.spec, record.metadata
-    gates = tuple(Gate(each.gate, each.passed, each.saw) for each in spec.reasons)
-    evidence = tuple((each.guardrail, each.found) for each in spec.cause.evidence)
-    failure = Failure(
-        spec.cause.id, spec.cause.kind, metadata.model, int(spec.cause.version), spec.times.onset, spec.cause.message,
-        spec.verdict == "rejected", evidence,
-    )  # fmt: skip
-    frozen = any(gate.name == "mass" and not gate.passed for gate in gates)
-    return Decision(failure, spec.action, gates, spec.verdict, spec.before, spec.after, spec.held, frozen)
-
-
-def _done(one: Proposal, main: Incident | None) -> bool:
-    """Whether the branch that is synced says what the request asks for."""
-    if main is None:
-        return False
-    if one.step == "affected":
-        return main.spec.affected is not None or main.spec.outcome is not None
-    return one.step == "rollback" or main.spec.outcome is not None
 
 
 def _bytes(tree: Tree, path: str) -> bytes | None:

@@ -23,7 +23,8 @@ from mrc.reconcile.ledger import Ledger
 from mrc.reconcile.message import message
 from mrc.reconcile.monitoring import PAGED_FOR
 from mrc.reconcile.pages import Pager, Pages
-from mrc.reconcile.proposals import Proposals, Step
+from mrc.reconcile.proposal import Step
+from mrc.reconcile.proposals import Proposals
 from mrc.reconcile.recovery import Progress
 from mrc.reconcile.state import State
 from mrc.reconcile.survey import Survey, Surveys, count
@@ -152,7 +153,10 @@ class Reconciler:
     # What is done.
 
     def step(self, seen: Seen) -> None:
-        """One pass over everything that is the case. Raises GitError when the remote does not answer, RefusedError."""
+        """One pass over everything that is the case.
+
+        Raises GitError when the remote does not answer, ForgeError when its forge does not, RefusedError.
+        """
         now, tick = self.clock(), time.monotonic()
         telling.note(self.telemetry, seen.failures, len(self._incidents.open))
         self._pages.send(self.monitoring, now)
@@ -172,6 +176,8 @@ class Reconciler:
         self._detected = {cause: at for cause, at in self._detected.items() if cause in current}
         self._quiet = {cause: until for cause, until in self._quiet.items() if cause in current}
         self._observed &= current
+        if self._proposals is not None and self._proposals.trouble is not None:
+            raise self._proposals.trouble
 
     def _converge(self, due: list[Failure], seen: Seen) -> None:
         for _ in range(RACES):
@@ -299,7 +305,7 @@ class Reconciler:
             if not self._proposals.propose(tree, "rollback", record, change.edits, now):
                 return False
             self._pages.add([record])
-        for one in ended:
+        for one in ended[: evidence.REQUESTS]:  # the others come with the next pass
             change = Change()
             (record,) = went_on(change, [one])
             step: Step = "close" if one.outcome is not None else "affected"

@@ -112,6 +112,7 @@ class Service:
             asked = self._ledger.may_push()
             if asked.state != "done":
                 raise RefusedError(f"the remote would not let mrc push: {asked.text}")
+            self._can_sign(settings)
         if settings.mode == "commit":
             self._would_take()
         if settings.mode == "commit" and settings.forge is not None and self._token is not None:
@@ -128,6 +129,16 @@ class Service:
             return
         if missing:
             raise RefusedError(f"the API server would not let mrc {'; '.join(missing)}")
+
+    def _can_sign(self, settings: Reconcile) -> None:
+        """Raises RefusedError when it is to sign its commits, and cannot."""
+        try:
+            self._ledger.probe(self._clock())
+        except GitError as fault:
+            raise RefusedError(f"mrc cannot make a commit, or not sign it: {fault}") from None
+        if settings.mode == "pullRequest" and self._ledger.identity.signing_key is None:
+            said = f"commits are not signed: who may push to mrc/{self._name}/** can have mrc ask for a rollback"
+            self._telemetry.log(f"{said} that it did not decide on; --signing-key ends that", level="warning")
 
     def _would_take(self) -> None:
         """Raises RefusedError when a hook or a rule of the remote would not take what mrc pushes to the branch."""
