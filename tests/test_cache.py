@@ -14,6 +14,7 @@ from mrc import cache
 from mrc import compile as compiling
 from mrc.build import build
 from mrc.render import engine
+from mrc.render.jinja import Environment, Loader
 from test_commands import edit, snapshot
 
 POLICY = "policies/ranker/policy.yaml"
@@ -109,6 +110,33 @@ def test_a_cache_that_is_gone_or_full_costs_time_and_nothing_else(fleet: Path, o
     assert build(fleet).diagnostics == []
     assert (fleet / ROLLOUT).is_file()
     assert not kept.exists()
+
+
+def test_a_template_is_compiled_when_its_text_changed_or_what_was_kept_is_damaged(tmp_path: Path) -> None:
+    class Counting(Environment):
+        compiled = 0
+
+        def compile(self, *arguments: Any, **options: Any) -> Any:
+            Counting.compiled += 1
+            return super().compile(*arguments, **options)
+
+    def compiled(kept: Path | None) -> int:
+        before = Counting.compiled
+        said.write_text(Counting(loader=Loader(tmp_path, kept)).get_template("a/b.j2").render(x=1))
+        return Counting.compiled - before
+
+    template, said, kept = tmp_path / "a" / "b.j2", tmp_path / "said", tmp_path / "kept"
+    template.parent.mkdir()
+    kept.mkdir()
+    template.write_text("{{ x }} one")
+    assert [compiled(kept), compiled(kept), compiled(None), compiled(tmp_path / "missing")] == [1, 0, 1, 1]
+    template.write_text("{{ x }} two")
+    assert [compiled(kept), compiled(kept)] == [1, 0]
+    (file,) = kept.iterdir()
+    whole = file.read_bytes()
+    for damaged in (whole[:-1], b"", whole.replace(b"two", b"six")):
+        file.write_bytes(damaged)
+        assert [compiled(kept), said.read_text(), compiled(kept)] == [1, "1 two", 0]
 
 
 def test_the_cache_does_not_grow_for_ever(own_cache: Path) -> None:

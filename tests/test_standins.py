@@ -13,6 +13,12 @@ from mrc.render.jinja import Environment
 import inspect, jinja2, random
 environment = Environment()
 assert environment.from_string("{{ [7] | random }}{{ 'a' | attr('upper')() }}{{ lipsum(n=1) }}").render()[:2] == "7A"
+text = "{% autoescape true %}{{ x }}{{ 'a b' | urlencode }}{% endautoescape %}{{ x }}"
+for escapes in (False, lambda name: False):
+    assert Environment(autoescape=escapes).from_string(text).render(x="<") == "&lt;a%20b<"
+assert Environment(autoescape=True).from_string(text).render(x="<") == "&lt;a%20b&lt;"
+assert isinstance(environment.parse("a"), jinja2.nodes.Template)
+assert jinja2.FileSystemBytecodeCache(".").directory == "."
 assert inspect.signature and random.seed and type(environment.lexer) is jinja2.lexer.Lexer
 try:
     environment.from_string("{% for %}")

@@ -1,7 +1,5 @@
 """Would the reconciler call the hooks?"""
 
-from urllib.parse import urlsplit
-
 from mrc.diagnostics import Diagnostic, error
 from mrc.link import Release
 
@@ -28,6 +26,8 @@ def check(release: Release) -> list[Diagnostic]:
 
 
 def _host(url: str) -> str:
+    from urllib.parse import urlsplit  # which pathlib and Jinja have to do without in a run that has no such hook
+
     try:
         return urlsplit(url).hostname or ""
     except ValueError:

@@ -24,12 +24,15 @@ def _cleandoc(text: str) -> str:
     return inspect.cleandoc(text)
 
 
-# click has more types of values than mrc, and speaks other languages where somebody translates it.
+# click has more types of values than mrc, and speaks other languages where somebody translates it; pathlib writes URLs.
 with standing_in(
+    StandIn("urllib.parse"),
     StandIn("uuid"),
     StandIn("gettext", gettext=lambda text: text, ngettext=lambda one, more, number: one if number == 1 else more),
     StandIn("inspect", cleandoc=_cleandoc),
 ):
+    import pathlib  # noqa: F401
+
     import click
 
 VERBS = {

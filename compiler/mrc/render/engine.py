@@ -17,7 +17,7 @@ from typing import Any
 from mrc import cache as cached
 from mrc.artifact import MARK
 from mrc.promql import indent as indented
-from mrc.render.jinja import Bucket, Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
+from mrc.render.jinja import Environment, Loader, StrictUndefined
 from mrc.schema.units import plain
 
 
@@ -175,30 +175,18 @@ _FORMATS: dict[str, tuple[Callable[[object], str], dict[str, Callable[..., Any]]
 }
 
 
-class _Kept(FileSystemBytecodeCache):
-    """Compiled templates, each of one text and one mrc; where they cannot be kept they are compiled again."""
-
-    def get_source_checksum(self, source: str) -> str:
-        return super().get_source_checksum(f"{cached.fingerprint()}{source}")
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        with contextlib.suppress(OSError):
-            super().dump_bytecode(bucket)
-
-
-def _kept() -> _Kept | None:
+def _kept() -> Path | None:
     """Beside the templates, as Python keeps its own; in the user's cache folder where that cannot be.
 
     Compiling them costs a run more than rendering one model.
     """
-    folder = cached.folder()
     if not sys.dont_write_bytecode:
         beside = template_folder() / "__pycache__"
         with contextlib.suppress(OSError):
             beside.mkdir(exist_ok=True)
         if os.access(beside, os.W_OK):
-            folder = beside
-    return _Kept(str(folder), "%s.pyc") if folder is not None else None
+            return beside
+    return cached.folder()
 
 
 class _Data(Environment):
@@ -211,13 +199,12 @@ class _Data(Environment):
 def _environment(suffix: str) -> Environment:
     finalize, filters = _FORMATS[suffix]
     environment = _Data(
-        loader=FileSystemLoader(template_folder()),
+        loader=Loader(template_folder(), _kept()),
         undefined=StrictUndefined,
         finalize=finalize,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        bytecode_cache=_kept(),
         auto_reload=False,  # nobody edits them under a running mrc
         autoescape=False,  # finalize quotes for the format at hand, none of which is HTML
     )
