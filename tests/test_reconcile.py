@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import threading
 import time
@@ -17,6 +18,7 @@ from mrc.reconcile import signals
 from mrc.reconcile.git import GitError
 from mrc.reconcile.ledger import Pushed
 from reconciling import BEGIN, MODEL, Team, alert, begin, git, rollout, run, seen, team
+from test_hostile import calm, forked
 
 POLICY = f"policies/{MODEL}/policy.yaml"
 
@@ -103,7 +105,25 @@ def test_a_hold_is_cleared_and_a_version_rolled_back_by_hand(tmp_path: Path) -> 
     assert back.returncode == 0, back.stderr
     assert "Mrc-To: 12" in back.stdout
     assert "MRC402" not in mrc("render", "--check", cwd=tree).stderr
-    assert "rollback 13 -> 12, rejected" in mrc("history", MODEL, "-e", "production", cwd=tree).stdout
+    told = mrc("history", MODEL, "-e", "production", cwd=tree).stdout
+    assert "rollback 13 -> 12, rejected" in told
+    assert re.search(r"times  onset 20\S+Z, detected after 0s, decided after 0s\n", told)
+
+
+def test_at_three_in_the_morning_a_slip_of_the_pen_is_said(tmp_path: Path) -> None:
+    """An empty table would say that nothing is wrong."""
+    tree = team(tmp_path).tree
+    assert f"{MODEL} " in forked("status", "-e", "production", cwd=tree).stdout
+    for command, said in {
+        ("status", "-e", "prod"): "environments/prod.yaml is not there",
+        ("history", MODEL, "-e", "prod"): "there is no environments/prod.yaml",
+        ("history", "sentimant", "-e", "production"): "there is no policies/sentimant/policy.yaml",
+        ("hold", "sentimant", "-e", "production", "--reason", "x"): "sentimant does not serve in production",
+        ("hold", "--all", "-e", "prod", "--reason", "x"): "there is no prod",
+    }.items():
+        assert said in calm(forked(*command, cwd=tree), 2)
+    (tree / f"policies/{MODEL}/policy.yaml").write_text("spec: [\n")
+    assert f"policies/{MODEL}/policy.yaml cannot be read: see mrc check" in calm(forked("status", cwd=tree), 1)
 
 
 def test_a_page_stands_until_somebody_had_the_time_to_see_it(tmp_path: Path) -> None:

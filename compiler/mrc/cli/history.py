@@ -1,10 +1,14 @@
 """mrc history"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mrc.cli.common import directory_option, work_tree
+
+if TYPE_CHECKING:
+    from mrc.schema.incident import Times
 
 
 @click.command()
@@ -15,7 +19,11 @@ def history(model: str, environment: str, directory: Path) -> int:
     """Print the incidents of MODEL, the newest first: what was seen, what was done, how it ended."""
     from mrc.reconcile.survey import incidents
 
-    found = incidents(work_tree(directory), environment, model)
+    tree = work_tree(directory)
+    found = incidents(tree, environment, model)
+    for path in (f"environments/{environment}.yaml", f"policies/{model}/policy.yaml"):
+        if not found and path not in tree.files(path.rpartition("/")[0]):
+            raise click.ClickException(f"there is no {path}")
     if not found:
         click.echo(f"no incident of {model} in {environment}")
     for one in reversed(found):
@@ -28,5 +36,14 @@ def history(model: str, environment: str, directory: Path) -> int:
             click.echo(f"  {'yes' if reason.passed else 'NO ':3}    {reason.gate}: {reason.saw}")
         for told in spec.told:
             click.echo(f"  {'yes' if told.accepted else 'NO ':3}    {told.hook}: {told.found}")
+        click.echo(f"  times  {_times(spec.times)}")
         click.echo(f"  ended  {ended}")
     return 0
+
+
+def _times(times: "Times") -> str:
+    """The onset, and how long after it each step was."""
+    from mrc.reconcile.gates import words
+
+    later = [f"{name} after {words(at - times.onset)}" for name, at in times if at is not None and name != "onset"]
+    return ", ".join([f"onset {times.onset}", *later])

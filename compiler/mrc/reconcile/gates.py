@@ -56,11 +56,15 @@ def healthy(state: State) -> Gate:
     return Gate("environment", not state.unhealthy, saw)
 
 
+def spent(model: ModelState, now: datetime) -> int:
+    """The rollbacks that count for the breaker."""
+    since = max(at for at in (now - BREAKER_WINDOW, model.cleared) if at is not None)
+    return sum(one.automatic and one.spec.times.decided > since for one in model.incidents)
+
+
 def breaker(model: ModelState, state: State, now: datetime) -> tuple[Gate, bool]:
     """Whether this rollback is the one after which the model is held."""
-    since = max(at for at in (now - BREAKER_WINDOW, model.cleared) if at is not None)
-    before = [one for one in model.incidents if one.automatic and one.spec.times.decided > since]
-    count, limit = len(before) + 1, int(state.settings.breaker)
+    count, limit = spent(model, now) + 1, int(state.settings.breaker)
     saw = f"rollback {count} within {words(BREAKER_WINDOW)}; at {limit} the model is held"
     return Gate("breaker", True, saw), count >= limit
 

@@ -41,7 +41,8 @@ def hold(tree: Tree, model: str | None, environment: str, reason: str, by: str, 
     path = f"holds/{environment}/{model or '_all'}.yaml"
     found = survey(tree, environment, [model] if model is not None else [])
     if found is None or (model is not None and model not in found.models):
-        raise PersonError(f"{model or 'nothing'} serves in {environment}, or it cannot be read: see mrc check")
+        what = f"{model} does not serve in {environment}" if found is not None else f"there is no {environment}"
+        raise PersonError(f"{what}, or it cannot be read: see mrc check")
     held = found.models[model].hold if model is not None else found.hold
     if held is not None:
         raise PersonError(f"it is held already, since {held.spec.at} by {held.spec.by}: {held.spec.reason}")
