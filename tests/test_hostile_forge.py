@@ -17,7 +17,7 @@ from judges import servers
 from mrc.reconcile import hooks, monitoring, signals
 from mrc.reconcile.forges import Forge as Asked
 from mrc.reconcile.forges import ForgeError, Request, client, forge
-from mrc.reconcile.git import GitError
+from mrc.reconcile.git import Git, GitError
 from mrc.reconcile.gittree import GitTree
 from mrc.reconcile.hooks import Call, Caller
 from mrc.reconcile.ledger import Identity, Ledger
@@ -318,3 +318,12 @@ def test_a_process_that_lost_everything_knows_the_branches_of_mrc_when_main_has_
     again.reconciler.step(seen([rollout(phase="progressing")]))
     assert pull.automatic == hub.head(pull.branch)
     assert "somebody else" not in again.log.getvalue()
+
+
+def test_a_remote_that_never_stops_talking_is_not_listened_to_for_ever(tmp_path: Path) -> None:
+    """What it says is kept in memory, and told in a line of the log."""
+    flood = "alias.flood=!yes flood | head -c 8000000 >&2; echo the end >&2; exit 3"
+    with pytest.raises(GitError) as fault:
+        Git(tmp_path / "state").run("-c", flood, "flood")
+    assert str(fault.value).endswith("the end")
+    assert len(str(fault.value)) <= 2000

@@ -13,6 +13,7 @@ from conftest import mrc
 from mrc.reconcile import signals
 from mrc.reconcile.forges import ForgeError, forge
 from mrc.reconcile.forges.client import Client
+from mrc.reconcile.git import GitError
 from mrc.reconcile.proposals import described
 from mrc.reconcile.reconciler import Seen
 from mrc.schema.reconcile import Reconcile
@@ -155,6 +156,19 @@ def test_a_request_that_the_forge_cannot_find_holds_up_no_other_failure(
     with pytest.raises(ForgeError, match="does not answer"):
         world.reconciler.step(failing(world))
     assert len(asked.pulls) == 2
+
+
+@pytest.mark.parametrize("asked", ["github"], indirect=True)
+def test_a_branch_that_is_in_the_way_is_an_error_and_not_a_race_for_ever(
+    asked: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would be called: all that was needed answers, and mrc goes on trying."""
+    monkeypatch.setattr("mrc.reconcile.reconciler.RACES", 2)
+    world = start(tmp_path, asked)
+    git("branch", "mrc", "main", cwd=world.team.remote)
+    with pytest.raises(GitError, match="what is in the way stays"):
+        world.reconciler.step(seen([rollout()], [run()]))
+    assert "'refs/heads/mrc' exists" in world.log.getvalue()
 
 
 def test_a_request_that_a_person_closed_is_not_made_again(asked: Forge, tmp_path: Path) -> None:

@@ -125,6 +125,24 @@ def test_who_is_started_again_and_again_escalates_all_the_same(tmp_path: Path) -
     assert record(world)["outcome"]["state"] == "escalated"
 
 
+def test_an_incident_whose_end_somebody_takes_back_ends_again(tmp_path: Path) -> None:
+    """A revert of the wrong commit: it would stay open until the process is started again."""
+    world = begin(tmp_path / "state", team(tmp_path))
+    world.reconciler.step(seen([rollout()], [run()]))
+    back = seen([rollout(version=12, phase="stable")])
+    world.clock.pass_(seconds=10)
+    world.reconciler.step(back)
+    assert record(world)["outcome"]["state"] == "recovered"
+    world.team.pull()
+    git("revert", "--no-edit", "HEAD", cwd=world.team.tree)
+    git("push", "-q", "origin", "main", cwd=world.team.tree)
+    assert "outcome" not in record(world)
+    world.reconciler._fetched = float("-inf")
+    for _ in range(2):
+        world.reconciler.step(back)
+    assert record(world)["outcome"]["state"] == "recovered"
+
+
 def test_a_hook_that_refuses_is_said_and_people_are_paged(tmp_path: Path) -> None:
     hooked = Hooked()
     hooked.accepts = False

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
@@ -29,6 +30,9 @@ _CONFIG = (
     "http.followRedirects=false",
 )  # fmt: skip
 _LEFT = ("*.lock", "refs/**/*.lock", "objects/**/*.lock", "objects/**/tmp_*", "objects/pack/.tmp-*", ".git_*", "gc.pid")
+_LONGEST = 2000  # characters of what it says that are told
+_CHUNKS = 16
+"""What is kept of standard error, from its end: a remote may say there as much as it likes."""
 _PROGRESS = re.compile(r"(?:remote: )?[A-Z][A-Za-z ]+: +(?:\d+%|\d+, done)")
 
 
@@ -98,7 +102,9 @@ class Git:
         """Standard output. Raises GitError, also when it is silent for `seconds`; then its children die with it."""
         status, out, error = self.told(*arguments, env=env, stdin=stdin, seconds=seconds, config=config)
         if status != 0:
-            raise GitError(status, error.strip() or out.strip() or f"git {arguments[0]} ended with {status}")
+            raise GitError(
+                status, (error.strip() or out.strip())[-_LONGEST:] or f"git {arguments[0]} ended with {status}"
+            )
         return out
 
     def told(
@@ -152,13 +158,13 @@ def _heard(process: subprocess.Popen[bytes], seconds: float) -> tuple[bytes, byt
     assert process.stdout is not None
     assert process.stderr is not None
 
-    def read(stream: IO[bytes], into: list[bytes]) -> None:
+    def read(stream: IO[bytes], into: deque[bytes]) -> None:
         while chunk := os.read(stream.fileno(), 1 << 16):
             into.append(chunk)
             heard[0] = time.monotonic()
 
-    out: list[bytes] = []
-    error: list[bytes] = []
+    out: deque[bytes] = deque()
+    error: deque[bytes] = deque(maxlen=_CHUNKS)
     threads = [
         threading.Thread(target=read, args=each, daemon=True)
         for each in ((process.stdout, out), (process.stderr, error))

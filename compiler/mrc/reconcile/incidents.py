@@ -32,7 +32,7 @@ class Incidents:
         self._folder = f"incidents/{environment}"
         self.open: dict[str, Progress] = {}
         """What was seen of those without an outcome, by path."""
-        self._ended: set[str] = set()
+        self._ended: dict[str, str | None] = {}  # by path: what names the record that is over
         self._records: dict[str, tuple[str, list[str]]] = {}  # by model: the id of the folder, the paths of incidents
         self._decided: dict[str, tuple[str, datetime | None]] = {}
 
@@ -63,13 +63,15 @@ class Incidents:
         return taken
 
     def _take(self, tree: GitTree, path: str, taken: Taken) -> None:
-        if path in self._ended:
+        own = tree.id(path)
+        if own is not None and self._ended.get(path) == own:
             return
+        self._ended.pop(path, None)  # somebody has taken back how it ended
         found = incident(tree, path)
         if found is None:
             self.open.pop(path, None)  # mrc check says why it cannot be read
         elif found.spec.outcome is not None or found.spec.action == "page":
-            self._ended.add(path)
+            self._ended[path] = own
             taken.over.append(found)
             if self.open.pop(path, None) is not None:
                 taken.closed.append(found)
@@ -82,13 +84,14 @@ class Incidents:
         for path in paths:
             self.open.pop(path, None)
 
-    def wrote(self, incidents: Iterable[Incident], at: datetime) -> None:
-        """What was pushed a moment ago, as it is now."""
+    def wrote(self, incidents: Iterable[Incident], tree: GitTree, at: datetime) -> None:
+        """What was pushed a moment ago, and stands in this tree."""
         for one in incidents:
-            path = incident_path(one)
+            path, model = incident_path(one), one.metadata.model
+            self._records[model] = "", self._records.get(model, ("", []))[1]  # it is another folder by now
             if one.spec.outcome is not None:
                 self.open.pop(path, None)
-                self._ended.add(path)
+                self._ended[path] = tree.id(path)
             elif path in self.open:
                 self.open[path] = replace(self.open[path], incident=one)
             else:

@@ -208,7 +208,9 @@ class Reconciler:
             write = self._write if self._proposals is None else self._propose
             if write(tree, wanted, ended, now):
                 return
-        self.telemetry.log("the branch moves faster than it can be written to", level="error", tries=RACES)
+        raise GitError(
+            1, f"in {RACES} tries, the branch moves faster than it can be written to, or what is in the way stays"
+        )
 
     def _decide(
         self, tree: GitTree, environment: Environment, due: list[Failure], seen: Seen, now: datetime
@@ -317,7 +319,7 @@ class Reconciler:
 
     def _done(self, change: Change, later: list[Incident], commit: str) -> None:
         at = self.clock()
-        self._incidents.wrote([*change.incidents, *later], at)
+        self._incidents.wrote([*change.incidents, *later], self.ledger.tree(commit), at)
         if any(one.spec.outcome is None for one in change.incidents):
             self.pushed(commit)  # first: an Alertmanager that is slow holds up nobody
         telling.closed(self.telemetry, later)
