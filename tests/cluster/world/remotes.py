@@ -127,6 +127,7 @@ def ssh(folder: Path) -> Iterator[Ssh]:
         )  # fmt: skip
         await process.redirect(git.stdin, git.stdout, git.stderr)
         process.exit(await git.wait())
+        await process.wait_closed()
 
     loop = asyncio.new_event_loop()
     trusted = asyncssh.import_authorized_keys(theirs.export_public_key().decode())
@@ -139,13 +140,18 @@ def ssh(folder: Path) -> Iterator[Ssh]:
             encoding=None,
         )  # fmt: skip
 
+    async def end() -> None:
+        server.close()
+        if others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(others, timeout=5)
+
     server = asyncio.run_coroutine_threadsafe(listen(), loop).result(timeout=30)
     try:
         port = server.get_port()
         known_hosts.write_text(f"[127.0.0.1]:* {own.export_public_key().decode()}")  # a proxy has another port
         yield Ssh(port, key, known_hosts)
     finally:
-        loop.call_soon_threadsafe(server.close)
+        asyncio.run_coroutine_threadsafe(end(), loop).result(timeout=30)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout=10)
 
