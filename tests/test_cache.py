@@ -13,8 +13,11 @@ from mrc import build as building
 from mrc import cache
 from mrc import compile as compiling
 from mrc.build import build
+from mrc.diagnostics import Diagnostic, Severity
+from mrc.outcomes import Folder, Outcome, Outcomes, _restored
 from mrc.render import engine
 from mrc.render.jinja import Environment, Loader
+from mrc.tree import WorkTree
 from test_commands import edit, snapshot
 
 POLICY = "policies/ranker/policy.yaml"
@@ -110,6 +113,16 @@ def test_a_cache_that_is_gone_or_full_costs_time_and_nothing_else(fleet: Path, o
     assert build(fleet).diagnostics == []
     assert (fleet / ROLLOUT).is_file()
     assert not kept.exists()
+
+
+def test_what_was_found_is_found_again(fleet: Path, own_cache: Path) -> None:
+    tree = WorkTree(fleet)
+    said = Diagnostic("policies/a/policy.yaml", 3, 5, "MRC205", "it is \ud800 \u00e9", Severity.WARNING, "mend it")
+    kept = Outcome("a", "key", (said,), (Folder("rendered/production/a", 2, ("x",), "times", "content"),))
+    Outcomes.load(fleet, tree).save([kept], {"production": "listing"}, time.time_ns(), whole=True)
+    found = Outcomes.load(fleet, tree)
+    assert _restored("a", *found.models["a"]) == kept._replace(folders=(kept.folders[0]._replace(stale=()),))
+    assert found.listings == {"production": "listing"}
 
 
 def test_a_template_is_compiled_when_its_text_changed_or_what_was_kept_is_damaged(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from conftest import mrc
 HEAVY = {"boto3", "git", "google.protobuf", "httpx", "jinja2", "kubernetes", "numpy", "promql_parser", "pydantic",
          "tritonclient", "yaml", "yaml.reader"}  # fmt: skip
 # What packages take along, some milliseconds each, and no model needs.
-TAKEN_ALONG = {"bz2", "calendar", "difflib", "gettext", "google.protobuf.internal.python_message", "lzma", "platform",
-               "random", "statistics", "tempfile", "urllib.parse", "uuid"}  # fmt: skip
+TAKEN_ALONG = {"bz2", "calendar", "difflib", "gettext", "google.protobuf.internal.python_message", "lzma", "pickle",
+               "platform", "random", "statistics", "tempfile", "urllib.parse", "uuid"}  # fmt: skip
 COMPILES = {"yaml", "google.protobuf", "promql_parser"}  # the fleet has PromQL of its own
 ALLOWED = {
     ("--version",): set[str](),

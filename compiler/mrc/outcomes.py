@@ -6,16 +6,16 @@ system says of them (as git knows those of its index), or, where they were writt
 
 import contextlib
 import hashlib
+import marshal
 import os
-import pickle
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mrc import cache
-from mrc.diagnostics import Diagnostic, has_errors
-from mrc.records import dataclass, replace
+from mrc.diagnostics import Diagnostic, Severity, has_errors
+from mrc.records import dataclass
 from mrc.tree import SHARED, Tree, UnreadableError
 
 # A file changed within one tick of the clock of the file system keeps its times; a tick is at most 10 ms on Linux.
@@ -43,12 +43,15 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcomes:
-    """The outcomes of the last run in this tree. What changed before `settled` has times of its own."""
+    """The outcomes of the last run in this tree, each as `_plain` has it: restored by who asks for it.
+
+    What changed before `settled` has times of its own.
+    """
 
     file: Path | None
     shared: str
     settled: int
-    models: Mapping[str, Outcome]
+    models: Mapping[str, tuple[Any, ...]]
     listings: Mapping[str, str]
 
     @classmethod
@@ -61,9 +64,9 @@ class Outcomes:
         shared = _digest(tree, *SHARED)
         kept = cache.load(file)
         if kept is not None:
-            known = pickle.loads(kept)  # noqa: S301  it is what this user's mrc, of these very bytes, has kept
-            if known.shared == shared:
-                return cls(file, shared, known.settled, known.models, known.listings)
+            before, settled, models, listings = marshal.loads(kept)  # noqa: S302  this very mrc has kept it
+            if before == shared:
+                return cls(file, shared, settled, models, listings)
         return cls(file, shared, 0, {}, {})
 
     def key(self, tree: Tree, model: str) -> str:
@@ -72,9 +75,10 @@ class Outcomes:
 
     def of(self, root: Path, model: str, key: str) -> Outcome | None:
         """The outcome of the model, if it is known, and all its folders lie on disk as they were rendered."""
-        found = self.models.get(model)
-        if found is None or found.key != key:
+        plain = self.models.get(model)
+        if plain is None or plain[0] != key:
             return None
+        found = _restored(model, *plain)
         folders = tuple(each for folder in found.folders if (each := self._on_disk(root, folder)) is not None)
         return found._replace(folders=folders) if len(folders) == len(found.folders) else None
 
@@ -99,12 +103,28 @@ class Outcomes:
             if has_errors(outcome.diagnostics):
                 models.pop(outcome.model, None)
             else:
-                folders = tuple(folder._replace(stale=()) for folder in outcome.folders)
-                models[outcome.model] = outcome._replace(folders=folders)
+                models[outcome.model] = _plain(outcome)
         if models == self.models and listings == self.listings and begun - self.settled < 10**9 * 86400:
             return
-        settled = begun - _SETTLED_NANOSECONDS
-        cache.save(self.file, pickle.dumps(replace(self, file=None, settled=settled, models=models, listings=listings)))
+        kept = self.shared, begun - _SETTLED_NANOSECONDS, models, dict(listings)
+        cache.save(self.file, marshal.dumps(kept))
+
+
+def _plain(outcome: Outcome) -> tuple[Any, ...]:
+    """The outcome in tuples and texts: what makes pickles of objects takes longer to import than all of this."""
+    said = tuple(
+        (str(one.file), one.line, one.column, one.code, str(one.message), one.severity.value, str(one.hint))
+        for one in outcome.diagnostics
+    )
+    return outcome.key, said, tuple(tuple(folder._replace(stale=())) for folder in outcome.folders)
+
+
+def _restored(model: str, key: str, said: Iterable[Any], folders: Iterable[Any]) -> Outcome:
+    found = (
+        Diagnostic(file, line, column, code, message, Severity(severity), hint)
+        for file, line, column, code, message, severity, hint in said
+    )
+    return Outcome(model, key, tuple(found), tuple(map(Folder._make, folders)))
 
 
 def _digest(tree: Tree, *roots: str) -> str:

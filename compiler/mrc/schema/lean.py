@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, model_validator
     from pydantic.alias_generators import to_camel
 else:
+    from functools import cache
     from types import UnionType
     from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
@@ -220,6 +221,7 @@ else:
         """The same as `_schema`, with a name for each model, under which a JSON Schema has it once."""
         return _schema(annotation, _referred)
 
+    @cache  # most texts and some models stand in many places
     def _schema(annotation, models=None):
         models = models or _schema
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
