@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import subprocess
 import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from conftest import mrc
-from mrc.fetch import Manifest
-from mrc.reconcile import signals
+from mrc.fetch import Manifest, parse_manifest
+from mrc.reconcile import signals, verify
 from mrc.reconcile.git import GitError
 from mrc.reconcile.ledger import Pushed
 from reconciling import BEGIN, MODEL, Team, alert, begin, git, rollout, run, seen, team
@@ -271,6 +274,34 @@ def test_a_slow_store_is_waited_for_once_and_not_for_each_model(
     failing = [rollout(), rollout(model="ranker", version=serving)]
     world.reconciler.step(seen(failing, [run(), run(model="ranker", version=serving, uid="run-2")]))
     assert made.log()[0] == "Roll 2 models back in production"
+
+
+@pytest.mark.parametrize("wrong", ["", "gone", "shorter", "other"])
+def test_a_bundle_of_many_files_is_looked_at_by_a_few_threads(
+    tmp_path: Path, wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty models fail at once, with hundreds of files each, and a pod has so many threads."""
+    begun = threading.active_count()
+    most: list[int] = []
+    look = verify.verify_artifact
+
+    def counted(*given: Any, **named: Any) -> Any:
+        most.append(threading.active_count() - begun)
+        return look(*given, **named)
+
+    monkeypatch.setattr(verify, "verify_artifact", counted)
+    files = []
+    for number in range(100):
+        path, data = tmp_path / f"w{number:03}.bin", b"%d" % (1000 + number)
+        path.write_bytes(data)
+        digest = hashlib.sha256(data).hexdigest()
+        files.append({"path": f"weights/{path.name}", "uri": path.as_uri(), "size": len(data), "sha256": digest})
+    {"": lambda path: None, "gone": Path.unlink, "shorter": lambda path: path.write_bytes(b"1"),
+     "other": lambda path: path.write_bytes(b"1"[:1] * 4)}[wrong](tmp_path / "w099.bin")  # fmt: skip
+    text = json.dumps({"model": MODEL, "version": 12, "files": files, "configs": [], "directories": []})
+    found = verify.problem(parse_manifest(text.encode()), 60.0, patient=False)
+    assert (found or "").partition(" is ")[0] == ("weights/w099.bin" if wrong else "")
+    assert max(most) <= verify.TOGETHER
 
 
 def test_people_are_called_when_the_answer_to_the_push_was_lost(tmp_path: Path) -> None:

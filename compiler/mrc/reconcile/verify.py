@@ -2,14 +2,17 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
-from mrc.fetch import Manifest, Sources, parse_manifest, verify_artifact
+from mrc.fetch import Manifest, RemoteFile, Sources, parse_manifest, verify_artifact
 from mrc.fetch.sources import Body, Opener, TemporaryError
 from mrc.link import Fleet
 from mrc.render.bundle import MANIFEST, data
 
+TOGETHER = 16
+"""How many files of one version are read at once: a bundle may have hundreds, and a pod has so many threads."""
 _TIME_IS_UP = "the time to read it is up"
 
 
@@ -54,29 +57,40 @@ def manifest(fleet: Fleet, model: str, environment: str, version: int) -> Manife
 def problem(wanted: Manifest, seconds: float, *, patient: bool) -> str | None:
     """What is wrong with the files, or None. `patient`: a store that does not answer at the moment is nobody's fault.
 
-    Every file is read at once, in a thread of its own; one that is not done in time counts as not answering.
+    Of more than can be read together, all are seen to be there, with their sizes, before any is read to its end. One
+    that was not looked at in time counts as not answering.
     """
     if seconds <= 0:
         return None
     until = time.monotonic() + seconds
-    found: dict[str, str | None] = {}
+    seen: dict[str, str | None] = {}
+    for limit in ([0.0] if len(wanted.files) > TOGETHER else []) + [until]:
+        seen |= _looked(wanted.files, limit, until, patient=patient)
+        for file in wanted.files:
+            fault = seen.get(file.path, None if patient else f"{file.path} could not be read within {seconds:g} s")
+            if fault is not None:
+                return fault
+    return None
 
-    def look(path: str) -> None:
-        file = next(each for each in wanted.files if each.path == path)
-        with _Limited(until) as sources:
-            fault = verify_artifact(file, sources, delays=())
-        if fault is None or fault.found == _TIME_IS_UP or (patient and fault.temporary):
-            found[path] = None
-        else:
-            found[path] = f"{path} is not what was promised: {fault.found}"
 
-    threads = [threading.Thread(target=look, args=(file.path,), daemon=True) for file in wanted.files]
+def _looked(files: Sequence[RemoteFile], limit: float, until: float, *, patient: bool) -> dict[str, str | None]:
+    """What is wrong with each file that was looked at before `until`; none is read on after `limit`."""
+    waiting, found = deque(files), dict[str, str | None]()
+
+    def look() -> None:
+        while waiting and time.monotonic() < until:
+            try:
+                file = waiting.popleft()
+            except IndexError:
+                return
+            with _Limited(limit) as sources:
+                fault = verify_artifact(file, sources, delays=())
+            fine = fault is None or fault.found == _TIME_IS_UP or (patient and fault.temporary)
+            found[file.path] = None if fine or fault is None else f"{file.path} is not what was promised: {fault.found}"
+
+    threads = [threading.Thread(target=look, daemon=True) for _ in files[:TOGETHER]]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(max(0.1, until + 1 - time.monotonic()))
-    for file in wanted.files:
-        fault = found.get(file.path, None if patient else f"{file.path} could not be read within {seconds:g} s")
-        if fault is not None:
-            return fault
-    return None
+        thread.join(max(0.0, until + 1 - time.monotonic()))
+    return dict(found)
