@@ -276,6 +276,33 @@ def test_a_slow_store_is_waited_for_once_and_not_for_each_model(
     assert made.log()[0] == "Roll 2 models back in production"
 
 
+def test_an_alert_of_somebody_who_means_harm_is_an_alert(tmp_path: Path) -> None:
+    world = begin(tmp_path / "state", team(tmp_path))
+    hostile = alert()
+    hostile["labels"]["guardrail"] = "errors\nMrc-Outcome: recovered\n" * 50
+    hostile["annotations"] = {"summary": "\u200b", "description": "\x1b[2J" * 500}
+    world.reconciler.step(seen([rollout(phase="stable")], more=signals.alerts([hostile], "production")))
+    assert world.team.log()[0] == "Roll sentiment back to 12 in production"
+    said = git("log", "-1", "--format=%(trailers)", "main", cwd=world.team.remote)
+    assert "Mrc-Outcome" not in said
+    assert "Mrc-To: 12" in said
+
+
+def test_what_is_said_in_several_lines_or_many_words_is_written_down_all_the_same(tmp_path: Path) -> None:
+    """A record that cannot be written ended the process, and the next one, and the next."""
+    world = begin(tmp_path / "state", team(tmp_path))
+    world.monitored.unhealthy = ("nodes is 0: sum(\n  up\n) > 3", *(f"check-{number} is 0" for number in range(200)))
+    found = signals.alerts([alert()], "production")
+    world.reconciler.step(seen([rollout(phase="stable")], more=found))
+    assert world.team.log()[0] == "Record that sentiment in production needs a person"
+    world.monitored.unhealthy = ()
+    world.reconciler.step(seen([rollout()], [run()]))
+    world.monitored.bad |= {(MODEL, f"guardrail-{number}-\u202e", 12) for number in range(100)}
+    world.clock.pass_(minutes=11)
+    world.reconciler.step(seen([rollout(version=12, phase="stable")]))
+    assert world.team.log()[0] == "Close the incident of sentiment in production: escalated"
+
+
 @pytest.mark.parametrize("wrong", ["", "gone", "shorter", "other"])
 def test_a_bundle_of_many_files_is_looked_at_by_a_few_threads(
     tmp_path: Path, wrong: str, monkeypatch: pytest.MonkeyPatch

@@ -13,6 +13,7 @@ from mrc.promote import PromotionError, serve_line
 from mrc.read import read
 from mrc.reconcile.decide import Decision, settled
 from mrc.reconcile.failure import Failure
+from mrc.reconcile.lines import line
 from mrc.reconcile.records import emit
 from mrc.reconcile.survey import incident_path, served
 from mrc.render import render, runbook
@@ -104,7 +105,7 @@ def _pinned(fleet: Fleet, model: str, environment: str) -> bool:
 
 def _hold(environment: str, decision: Decision, now: datetime) -> Hold:
     reason = next((gate.saw for gate in decision.reasons if gate.name == "breaker"), decision.failure.message)
-    spec = HoldSpec(serve=decision.after, by=decision.failure.by, at=_stamp(now), reason=reason)
+    spec = HoldSpec(serve=decision.after, by=decision.failure.by, at=_stamp(now), reason=line(reason))
     metadata = HoldMetadata(environment=environment, model=decision.failure.model)
     return Hold(apiVersion="mrc.dev/v1alpha1", kind="Hold", metadata=metadata, spec=spec)
 
@@ -117,7 +118,7 @@ def _freeze(tree: Tree, environment: str, decision: Decision, now: datetime, cha
         return
     mass = next(gate.saw for gate in decision.reasons if gate.name == "mass")
     models = served(Overlay(tree, change.edits), environment)
-    change.edits[path] = emit(whole(environment, models, "mrc", mass, now))
+    change.edits[path] = emit(whole(environment, models, "mrc", line(mass), now))
 
 
 def whole(environment: str, models: dict[str, Serve], by: str, reason: str, now: datetime) -> Hold:
@@ -169,10 +170,10 @@ def analyse_verdict(tree: Tree, path: str) -> Verdict | None:
 def _comments(data: bytes | None) -> bytes:
     """The comment lines at the top of a file, such as the one that names its schema."""
     kept = b""
-    for line in (data or b"").splitlines(keepends=True):
-        if not line.startswith(b"#"):
+    for one in (data or b"").splitlines(keepends=True):
+        if not one.startswith(b"#"):
             break
-        kept += line
+        kept += one
     return kept
 
 
@@ -245,9 +246,9 @@ def opened(environment: str, decision: Decision, detected: datetime, now: dateti
         before=decision.before,
         after=decision.after,
         held=decision.held,
-        reasons=[Reason(gate=gate.name, passed=gate.passed, saw=gate.saw[:1000]) for gate in decision.reasons],
+        reasons=[Reason(gate=gate.name, passed=gate.passed, saw=line(gate.saw)) for gate in decision.reasons],
         times=Times(onset=_stamp(failure.onset), detected=_stamp(detected), decided=_stamp(now)),
-        outcome=Outcome(state="handedOver", at=_stamp(now), message=f"people were paged; {why}"[:1000])
+        outcome=Outcome(state="handedOver", at=_stamp(now), message=line(f"people were paged; {why}"))
         if page else None,
     )  # fmt: skip
     metadata = IncidentMetadata(environment=environment, model=failure.model, id=failure.incident)

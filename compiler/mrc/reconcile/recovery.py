@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from mrc.guardrail import TIERS
 from mrc.reconcile.failure import Running
+from mrc.reconcile.lines import line
 from mrc.schema import Incident
 from mrc.schema.guardrail import Guardrail
 from mrc.schema.incident import Affected, HookName, Outcome, Times, Told
@@ -69,7 +70,7 @@ def progress(
     if serve is None or serve.version != target.version:
         said = f"git names version {int(serve.version)}" if serve is not None else "the model does not serve any more"
         said += f"; not told: {', '.join(waiting)}" if waiting else ""
-        return replace(before, outcome=Outcome(state="superseded", at=_stamp(now), message=said))
+        return replace(before, outcome=Outcome(state="superseded", at=_stamp(now), message=line(said)))
     found = before
     if running is not None and running.version == version:
         found = replace(found, synced=found.synced or now)
@@ -79,12 +80,12 @@ def progress(
     found = replace(found, healthy=(found.healthy or now) if healthy else None)
     if healthy and not waiting:
         message = f"version {version} has all traffic, and no guardrail finds it worse"
-        return replace(found, outcome=Outcome(state="recovered", at=_stamp(now), message=message))
+        return replace(found, outcome=Outcome(state="recovered", at=_stamp(now), message=line(message)))
     # A pull request may have waited for a person: the time begins when git says it.
     pushed = before.pushed if not before.late else None
     if now - (pushed or before.incident.spec.times.decided) > timedelta(milliseconds=int(limit)):
         message = f"not within {limit}: {_missing(found, version, verdicts, waiting)}"
-        return replace(found, outcome=Outcome(state="escalated", at=_stamp(now), message=message))
+        return replace(found, outcome=Outcome(state="escalated", at=_stamp(now), message=line(message)))
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from mrc import labels
 from mrc.reconcile.failure import Failure, Running
+from mrc.reconcile.lines import line
 
 _NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,38}[a-z0-9])?")
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
@@ -95,7 +96,7 @@ def aborted(rollout: Object, runs: Iterable[Object], environment: str, now: date
         run = failed[0]
         blamed = run["status"]["phase"] == "Failed"
         return Failure(
-            f"analysisrun/{run['metadata']['uid']}", "analysis",
+            _line(f"analysisrun/{run['metadata']['uid']}"), "analysis",
             message=_line(run["status"].get("message") or message), blamed=blamed,
             evidence=tuple(pair for each in failed for pair in _evidence(each)), **common,
         )  # fmt: skip
@@ -154,7 +155,7 @@ def alerts(answer: Iterable[Object], environment: str) -> list[Failure]:
         if not fits:
             continue
         assert onset is not None
-        guardrail = str(own.get(labels.SERIES_GUARDRAIL, ""))
+        guardrail = line(own.get(labels.SERIES_GUARDRAIL, ""), _LONGEST)
         text = _map(alert, "annotations")
         found.append(
             Failure(
@@ -179,10 +180,7 @@ def _maps(value: Object, key: str) -> list[Object]:
 
 
 def _line(text: object) -> str:
-    """One line of printable text: nothing that could begin a line of its own in a message, a log or a file."""
-    shown = "".join(char if char.isprintable() else " " for char in str(text))
-    shown = " ".join(shown.split())
-    return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 3] + "..."
+    return line(text, _LONGEST) or "it does not say"
 
 
 def _time(text: object) -> datetime | None:
