@@ -131,8 +131,15 @@ def bad_share(release: Release, guardrail: Guardrail) -> Decimal | None:
 
 def alone(release: Release, guardrail: Guardrail) -> Guardrail | None:
     """Another guardrail on the same series with a limit that needs no other version."""
-    for other in release.guardrails:
-        same = other.metric == guardrail.metric and other.promql == guardrail.promql
-        if same and isinstance(other.comparison, Bound):
-            return other
-    return None
+    return _bounds(release).get(_series(guardrail))
+
+
+@lru_cache(maxsize=8)
+def _bounds(release: Release) -> dict[tuple[str | None, str], Guardrail]:
+    """The first guardrail with a bound on each series."""
+    return {_series(each): each for each in reversed(release.guardrails) if isinstance(each.comparison, Bound)}
+
+
+def _series(guardrail: Guardrail) -> tuple[str | None, str]:
+    """The series that a guardrail is on: in a release, a metric is known by its name."""
+    return guardrail.metric.name if guardrail.metric is not None else None, guardrail.promql

@@ -34,6 +34,7 @@ _PHASES: dict[Phase, str] = {
 def render(release: Release) -> list[Artifact]:
     """RUNBOOK.md."""
     watching = active(release)
+    watched = {guardrail.name for guardrail in watching}
     errs = {each.cell.guardrail.name: each.a_month for each in decidability(release) if each.cell.stage.promoted}
     text = fill(
         "runbook/RUNBOOK.md",
@@ -57,7 +58,7 @@ def render(release: Release) -> list[Artifact]:
         hooks=_hooks(release),
         cache_prefix=cache_prefix(release.model, release.version.number),
         guardrails=[_guardrail(guardrail, errs.get(guardrail.name)) for guardrail in watching],
-        idle=[guardrail.name for guardrail in release.guardrails if guardrail not in watching],
+        idle=[guardrail.name for guardrail in release.guardrails if guardrail.name not in watched],
         unwatched=[one.name for one in release.unwatched],
         versions=[_version(release, version) for version in reversed(release.retained)],
     )
