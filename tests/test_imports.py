@@ -19,6 +19,7 @@ ALLOWED = {
     ("--help",): set[str](),
     ("render", "--help"): set[str](),
     ("check", "--help"): {"yaml"},
+    ("plan", "--help"): {"jinja2", "yaml", "yaml.reader"},
     ("explain", "MRC201"): {"pydantic", "yaml"},
     ("explain", "policy.environments"): {"pydantic", "yaml"},
     ("schema",): {"pydantic"},

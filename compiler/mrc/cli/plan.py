@@ -8,7 +8,6 @@ import click
 
 from mrc.cli.common import directory_option, moment, pinned_base, show_all, work_tree
 from mrc.compile import analyse
-from mrc.plan import html, json, markdown, terminal
 from mrc.plan.build import build, unsaid
 from mrc.plan.model import Plan
 from mrc.plan.touched import touched
@@ -76,12 +75,20 @@ def plan(base: str | None, now: str | None, form: str, directory: Path) -> int:
 
 
 def _shown(planned: Plan, form: str) -> str:
-    match form:
+    match form:  # each has packages of its own
         case "json":
+            from mrc.plan import json
+
             return json.render(planned)
         case "markdown":
+            from mrc.plan import markdown
+
             return markdown.render(planned)
         case "html":
+            from mrc.plan import html
+
             return html.render(planned)
         case _:
+            from mrc.plan import terminal
+
             return terminal.render(planned, colour=sys.stdout.isatty())

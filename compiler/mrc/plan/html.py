@@ -3,11 +3,10 @@
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from mrc.plan import chart, words
 from mrc.plan.model import Plan
 from mrc.render.engine import template_folder
+from mrc.render.jinja import Environment, Loader, StrictUndefined
 
 _CLASSES = {"+": "added", "-": "removed", "@": "place"}
 
@@ -20,7 +19,7 @@ def render(plan: Plan) -> str:
 @cache
 def _template() -> Any:
     environment = Environment(
-        loader=FileSystemLoader(template_folder() / "plan"),
+        loader=Loader(template_folder() / "plan", None),
         undefined=StrictUndefined,
         autoescape=True,
         trim_blocks=True,

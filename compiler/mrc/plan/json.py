@@ -2,6 +2,7 @@
 
 import json
 
+from mrc import noplugins as _before_pydantic  # noqa: F401  isort: skip
 from pydantic import TypeAdapter
 
 from mrc.plan.model import Plan

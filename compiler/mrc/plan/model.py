@@ -4,14 +4,11 @@ Times are whole seconds; shares are percent of the model's traffic; None says th
 known from files.
 """
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
-
-from mrc import noplugins as _before_pydantic  # noqa: F401  isort: skip
-from pydantic import ConfigDict
-from pydantic.alias_generators import to_camel
+from typing import Any, ClassVar, Literal
 
 from mrc.diagnostics import Severity
+from mrc.records import dataclass
+from mrc.schema.lean import to_camel
 from mrc.settings import Direction
 
 FORMAT = "mrc.dev/plan/v1alpha1"
@@ -24,9 +21,9 @@ Back = Literal["traffic", "commit", "pods"]
 class Part:
     """What the parts share: camelCase in JSON, and the docstring below a field as its description."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
-        alias_generator=to_camel, use_attribute_docstrings=True, extra="forbid"
-    )
+    __pydantic_config__: ClassVar[dict[str, Any]] = {
+        "alias_generator": to_camel, "use_attribute_docstrings": True, "extra": "forbid",
+    }  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """Changed paths to the releases that they may change: the others need no second look."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from mrc.check import names
 from mrc.link import Release
+from mrc.records import dataclass
 
 
 @dataclass(frozen=True)
