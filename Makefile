@@ -1,6 +1,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help venv tools test test-cluster coverage demo format cases reference lock benchmark benchmark-reconciler
 MAKEFLAGS += --no-print-directory
+# Kept, whatever the environment says: a dozen processes of the tests read the same modules.
+export PYTHONDONTWRITEBYTECODE :=
 
 # The newest Python that is called so; `make PYTHON=... venv` names another one (3.11 or newer).
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
