@@ -24,7 +24,7 @@ from mrc.reconcile.ledger import Identity, Ledger
 from mrc.reconcile.monitoring import Monitoring, MonitoringError
 from mrc.schema.reconcile import Forge as Settings
 from reconciling import BEGIN, MODEL, TOKEN, alert, git, rollout, run, seen
-from reconciling.pull_requests import Forge, serve
+from reconciling.pull_requests import Forge, Pull, serve
 from reconciling.remotes import http, keygen
 from test_pull_requests import start
 from test_transport import bare, by_http
@@ -318,6 +318,16 @@ def test_a_process_that_lost_everything_knows_the_branches_of_mrc_when_main_has_
     again.reconciler.step(seen([rollout(phase="progressing")]))
     assert pull.automatic == hub.head(pull.branch)
     assert "somebody else" not in again.log.getvalue()
+
+
+@pytest.mark.parametrize("state", ["open", "closed"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fork_with_a_branch_of_the_same_name_decides_nothing(kind: str, state: str, tmp_path: Path) -> None:
+    """Whoever may fork could close a rollback before it is asked for, or have theirs looked at in its place."""
+    git("init", "-q", "--bare", ".", cwd=tmp_path)
+    with serve(kind, tmp_path) as there:
+        there.pulls.append(Pull(1, "mrc/production/rollback/x", "main", "Help", "", state, fork=True))
+        assert asking(kind, there.api).find("mrc/production/rollback/x") is None
 
 
 def test_a_remote_that_never_stops_talking_is_not_listened_to_for_ever(tmp_path: Path) -> None:

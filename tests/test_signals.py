@@ -13,8 +13,18 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mrc.parse import parse
+from mrc.read import read
+from mrc.reconcile.change import opened
 from mrc.reconcile.cluster import Rollouts
+from mrc.reconcile.decide import Decision
+from mrc.reconcile.failure import Failure
+from mrc.reconcile.gates import Gate
+from mrc.reconcile.message import message
+from mrc.reconcile.records import emit
 from mrc.reconcile.signals import aborted, alerts, running, slim
+from mrc.schema.policy import Serve
+from mrc.schema.units import Positive
 from reconciling import ENVIRONMENT, alert, rollout, run
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -34,6 +44,18 @@ anything: st.SearchStrategy[Any] = st.recursive(
 written = st.dictionaries(st.sampled_from(KEYS), anything, max_size=5)
 
 
+def recorded(failure: Failure) -> None:
+    """Its record can be written, and read again by its commit's message."""
+    why = Gate("environment", False, failure.message)
+    for action, verdict in (("page", "none"), ("rollback", "rejected")):
+        after = Serve(version=Positive(1)) if action == "rollback" else None
+        decided = Decision(failure, action, (why,), verdict, Serve(version=Positive(2)), after)  # type: ignore[arg-type]
+        found = opened(ENVIRONMENT, decided, NOW, NOW)
+        assert parse(read("x", emit(found)), "Incident") == found  # type: ignore[arg-type]
+        said = message(ENVIRONMENT, [found])
+        assert said.rpartition("\n\n")[2].count("\n") == 4 + 2 * (after is not None)
+
+
 @given(written, written, written, written)
 def test_whatever_stands_in_a_rollout_or_its_runs_is_read_or_left(
     whole: dict[str, Any], status: dict[str, Any], seen: dict[str, Any], owned: dict[str, Any]
@@ -46,17 +68,21 @@ def test_whatever_stands_in_a_rollout_or_its_runs_is_read_or_left(
     mine["status"] |= seen
     failure = aborted(slim(found), [mine, run() | owned, owned], ENVIRONMENT, NOW)
     if failure is not None:
+        recorded(failure)
         assert INCIDENT.fullmatch(failure.incident)
         assert failure.message.isprintable()
         assert failure.cause.isprintable()
 
 
-@given(st.lists(written, max_size=2), written)
-def test_whatever_stands_in_an_alert_is_read_or_left(others: list[dict[str, Any]], own: dict[str, Any]) -> None:
-    mine = alert()
+@given(st.lists(written, max_size=2), written, st.sampled_from(["errors", *TEXTS]))
+def test_whatever_stands_in_an_alert_is_read_or_left(
+    others: list[dict[str, Any]], own: dict[str, Any], guardrail: str
+) -> None:
+    mine = alert(guardrail=guardrail)
     mine |= {key: value for key, value in own.items() if key != "labels"}
     for failure in alerts([*others, mine], ENVIRONMENT):
         assert INCIDENT.fullmatch(failure.incident)
+        recorded(failure)
         assert failure.onset.year >= 1970
         assert failure.message.isprintable()
         assert failure.cause.isprintable()

@@ -38,6 +38,8 @@ class Pull:
     merged: bool = False
     automatic: str | None = None  # the head that it is merged at, once the rules let it
     comments: list[str] = field(default_factory=list)
+    fork: bool = False
+    """Whether the branch is one of somebody's copy of the repository."""
 
 
 @dataclass
@@ -163,7 +165,7 @@ class Forge:
             }
         if self.head(branch) is None:
             return 422 if self.kind == "github" else 404, {"message": "Validation Failed", "errors": ["no such head"]}
-        if any(pull.state == "open" for pull in self.find(branch, base)):
+        if any(pull.state == "open" and not pull.fork for pull in self.find(branch, base)):
             text = f"A pull request already exists for example:{branch}."
             return exists, {"message": "Validation Failed", "errors": [{"message": text}]}
         pull = Pull(len(self.pulls) + 1, branch, base, title, body)
@@ -186,7 +188,7 @@ def _hub_list(forge: Forge, query: dict[str, str]) -> Answer:
     owner, _, branch = query["head"].partition(":")
     assert owner == "example"
     assert query["state"] == "all"
-    return 200, [_hub(forge, pull) for pull in forge.find(branch, query["base"])]
+    return 200, [_hub(forge, pull) for pull in forge.find(branch, query["base"]) if not pull.fork]
 
 
 def _hub_auto(forge: Forge, data: dict[str, Any]) -> Answer:
@@ -236,7 +238,8 @@ def _tea_comment(forge: Forge, number: str, data: dict[str, Any]) -> Answer:
 def _lab(forge: Forge, pull: Pull) -> dict[str, Any]:
     state = "merged" if pull.merged else {"open": "opened"}.get(pull.state, pull.state)
     url = f"http://127.0.0.1/example/models/-/merge_requests/{pull.number}"
-    return {"iid": pull.number, "state": state, "sha": forge.head(pull.branch), "web_url": url}
+    projects = {"source_project_id": 8 if pull.fork else 7, "target_project_id": 7}
+    return {"iid": pull.number, "state": state, "sha": forge.head(pull.branch), "web_url": url, **projects}
 
 
 def _lab_list(forge: Forge, query: dict[str, str]) -> Answer:
@@ -268,7 +271,7 @@ def _tea(forge: Forge, pull: Pull) -> dict[str, Any]:
 
 
 def _tea_find(forge: Forge, base: str, branch: str, query: dict[str, str]) -> Answer:
-    found = forge.find(unquote(branch), base)
+    found = [pull for pull in forge.find(unquote(branch), base) if not pull.fork]
     return (200, _tea(forge, found[0])) if found else (404, {"message": "not found"})
 
 

@@ -40,7 +40,9 @@ class GitLab:
     def find(self, branch: str) -> Request | None:
         query = {"source_branch": branch, "target_branch": self._base, "state": "all", "per_page": "100"}
         _, found = self._client.ask("GET", f"{self._path}/merge_requests", query=query)
-        requests = [_request(each) for each in found]
+        # Anybody's fork may have a branch of the same name.
+        own = [each for each in found if each["source_project_id"] == each["target_project_id"]]
+        requests = [_request(each) for each in own]
         return max(requests, key=lambda one: (one.state == "open", one.number), default=None)
 
     @understood
