@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -60,6 +62,10 @@ class Team:
         """Render, commit, push. The commit."""
         done = mrc("render", cwd=self.tree)
         assert done.returncode == 0, done.stderr
+        return self.push(message)
+
+    def push(self, message: str) -> str:
+        """Commit and push what is there. The commit."""
         git("add", "-A", cwd=self.tree)
         git("commit", "-q", "-m", message, cwd=self.tree)
         git("push", "-q", "origin", "main", cwd=self.tree)
@@ -95,22 +101,38 @@ def team(
     `policy` is added to what its policy says of production; `prometheus` is an address in the place of its own.
     """
     made = Team(folder / "tree", folder / "remote.git")
-    made.tree.mkdir(parents=True)
+    for path, data in _rendered(serve, policy, prometheus).items():
+        (made.tree / path).parent.mkdir(parents=True, exist_ok=True)
+        (made.tree / path).write_bytes(data)
+    with (made.tree / f"environments/{ENVIRONMENT}.yaml").open("a") as file:
+        file.write(f"  reconcile: {{{reconcile}, verify: 0s}}\n")  # which renders to nothing
     git("init", "-q", "--bare", "-b", "main", made.remote, cwd=folder)
     git("init", "-q", "-b", "main", cwd=made.tree)
     git("remote", "add", "origin", made.remote, cwd=made.tree)
-    for name in ("policies", "environments"):
-        shutil.copytree(TOP / name, made.tree / name)
-    shutil.copy(TOP / "mrc.yaml", made.tree)
-    environment = made.tree / f"environments/{ENVIRONMENT}.yaml"
-    environment.write_text(environment.read_text() + f"  reconcile: {{{reconcile}, verify: 0s}}\n")
-    if prometheus:
-        made.edit(f"environments/{ENVIRONMENT}.yaml", '"http://prometheus.monitoring:9090"', f'"{prometheus}"')
-    made.edit(f"policies/{MODEL}/policy.yaml", "serve: {version: 12, fallback: 11}", f"serve: {serve}")
-    if policy:
-        made.edit(f"policies/{MODEL}/policy.yaml", "      promotesFrom:", f"      {policy}\n      promotesFrom:")
-    made.publish("Promote sentiment 13")
+    made.push("Promote sentiment 13")
     return made
+
+
+@functools.cache
+def _rendered(serve: str, policy: str, prometheus: str) -> Mapping[str, bytes]:
+    """Its files, rendered once for all tests that begin with the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = Team(Path(folder), Path())
+        for name in ("policies", "environments"):
+            shutil.copytree(TOP / name, made.tree / name)
+        shutil.copy(TOP / "mrc.yaml", made.tree)
+        if prometheus:
+            made.edit(f"environments/{ENVIRONMENT}.yaml", '"http://prometheus.monitoring:9090"', f'"{prometheus}"')
+        made.edit(f"policies/{MODEL}/policy.yaml", "serve: {version: 12, fallback: 11}", f"serve: {serve}")
+        if policy:
+            made.edit(f"policies/{MODEL}/policy.yaml", "      promotesFrom:", f"      {policy}\n      promotesFrom:")
+        environment = made.tree / f"environments/{ENVIRONMENT}.yaml"
+        plain = environment.read_text()
+        environment.write_text(f"{plain}  reconcile: {{plainHosts: [127.0.0.1]}}\n")  # or a hook is an error
+        done = mrc("render", cwd=made.tree)
+        assert done.returncode == 0, done.stderr
+        environment.write_text(plain)
+        return {str(path.relative_to(folder)): path.read_bytes() for path in made.tree.rglob("*") if path.is_file()}
 
 
 def rollout(
