@@ -37,7 +37,7 @@ faults = st.one_of(
     st.none(),
     st.tuples(
         st.sampled_from(["fetch", "ask", "commit", "push", "pushed", "page"]),
-        st.sampled_from(["kill", "hang", "other", "edit", "promote", "hold", "break"]),
+        st.sampled_from(["kill", "hang", "other", "edit", "promote", "hold", "clear", "absolve", "rollback", "break"]),
     ),
     st.just(("push", "refuse")),
 )
@@ -98,6 +98,11 @@ class TheWorld(RuleBasedStateMachine):
         else:
             self.world.abort(model, what)
 
+    @rule(seconds=st.sampled_from([0, 0, -3600, 7200, -100000]))
+    def clock(self, seconds: int) -> None:
+        """The clock of the reconcilers is wrong, or is put right."""
+        self.world.skew = seconds
+
     @rule(sick=st.booleans(), blind=st.booleans())
     def ail(self, sick: bool, blind: bool) -> None:
         """The environment is unhealthy, or nobody can tell."""
@@ -126,9 +131,9 @@ class TheWorld(RuleBasedStateMachine):
             getattr(self.world, what)(model)
 
     @rule(path=st.sampled_from([f"policies/{MODELS[0]}/policy.yaml", "environments/production.yaml", "mrc.yaml"]),
-          what=st.sampled_from(["break_", "repair", "repair"]))  # fmt: skip
+          what=st.sampled_from(["break_", "remove", "repair", "repair"]))  # fmt: skip
     def main_is_broken(self, path: str, what: str) -> None:
-        """Somebody merges what cannot be read, or puts it right."""
+        """Somebody merges what cannot be read, removes it, or puts it right."""
         getattr(self.world, what)(path)
 
     # What holds.
@@ -150,7 +155,7 @@ class TheWorld(RuleBasedStateMachine):
     def _quiet(self) -> None:
         """Everything works again, and nobody does anything: then it ends."""
         world, quiet = self.world, self.world.now
-        world.sick = world.blind = False
+        world.sick, world.blind, world.skew = False, False, 0
         for path in list(world.valid):
             world.repair(path)
         for _ in range(16):
@@ -175,7 +180,9 @@ class TheWorld(RuleBasedStateMachine):
                 known = incidents(files, rollout.model).values()
                 assert any(one.spec.cause.version == rollout.version for one in known), "an abort is followed, or told"
         for model in MODELS:
-            if hold(files, model) or hold(files, None):
+            # A hold on everything pins what could be read when it was written.
+            holds = [one for one in (hold(files, model), hold(files, None)) if one is not None]
+            if any(one.serves(model) is not None for one in holds):
                 assert rendered(files, model) == served(files, model), "what is held is what is rendered"
         told = {str(alert["labels"].get("incident")) for alert in world.cluster.pages}
         for one in incidents(files).values():

@@ -53,7 +53,7 @@ def served(files: Files, model: str) -> int | None:
         pin = one.serves(model) if one is not None else None
         if pin is not None:
             return int(pin.version)
-    line = SERVE.search(files[f"policies/{model}/policy.yaml"].decode())
+    line = SERVE.search(files.get(f"policies/{model}/policy.yaml", b"").decode())
     return int(line[1]) if line is not None else None
 
 

@@ -181,7 +181,7 @@ class World:
     """Everything. What cannot be done now is not done."""
 
     def __init__(self) -> None:
-        self.now = BEGIN
+        self.now, self.skew = BEGIN, 0
         self.remote = Remote(start(), self.now)
         self.cluster = Cluster(ENVIRONMENT)
         self.sick = self.blind = False
@@ -206,8 +206,8 @@ class World:
             patch.stop()
 
     def clock(self) -> datetime:
-        """The time."""
-        return self.now
+        """The time, as the reconcilers have it."""
+        return self.now + timedelta(seconds=self.skew)
 
     def _monotonic(self) -> float:
         return (self.now - BEGIN).total_seconds()
@@ -311,6 +311,8 @@ class World:
     def line(self, model: str, version: int, fallback: int) -> None:
         """A pull request that was green once is merged: its line goes in, whatever has been decided since."""
         path = f"policies/{model}/policy.yaml"
+        if path not in self.remote.head.files:
+            return
         text = self.remote.head.files[path].decode()
         lines = [f"      serve: {{version: {version}, fallback: {fallback}}} # a promotion or a rollback is this line"
                  if "serve: {" in line else line for line in text.split("\n")]  # fmt: skip
@@ -324,6 +326,8 @@ class World:
     def replicas_line(self, model: str, number: int) -> None:
         """An edit that has nothing to do with versions."""
         path = f"policies/{model}/policy.yaml"
+        if path not in self.remote.head.files:
+            return
         text = self.remote.head.files[path].decode()
         lines = [
             f"      replicas: {number}" if line.startswith("      replicas: ") else line for line in text.split("\n")
@@ -366,6 +370,12 @@ class World:
             self.valid[path] = self.remote.head.files[path]
             self.commit({path: b"spec: [\n"}, f"Break {path}")
 
+    def remove(self, path: str) -> None:
+        """Somebody removes a file."""
+        if path not in self.valid:
+            self.valid[path] = self.remote.head.files[path]
+            self.commit({path: None}, f"Remove {path}")
+
     def repair(self, path: str) -> None:
         """And somebody puts it right."""
         if path in self.valid:
@@ -380,6 +390,8 @@ class World:
                     self.promote(model, int(serving.policy.spec.environments[ENVIRONMENT].serve.version) % 5 + 1)
             elif what == "hold":
                 self.hold(model)
+            elif what in ("clear", "absolve", "rollback"):
+                getattr(self, what)(model)
             elif what == "break":
                 self.break_(f"policies/{model}/policy.yaml")
 
