@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ from mrc.reconcile.gates import Gate
 from mrc.reconcile.message import message
 from mrc.reconcile.records import emit
 from mrc.reconcile.signals import aborted, alerts, running, slim
+from mrc.reconcile.stage import stage
 from mrc.schema.policy import Serve
 from mrc.schema.units import Positive
 from reconciling import ENVIRONMENT, alert, rollout, run
@@ -32,7 +34,9 @@ INCIDENT = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{8}")
 KEYS = [
     "metadata", "labels", "spec", "template", "status", "conditions", "reason", "message", "abort", "abortedAt",
     "phase", "ownerReferences", "metricResults", "measurements", "observedGeneration", "currentPodHash",
-    "pauseConditions", "startsAt", "fingerprint", "annotations", "summary", "state", "failed", "error", "value", "name",
+    "pauseConditions", "currentStepIndex", "strategy", "canary", "blueGreen", "steps", "setWeight", "setMirrorRoute",
+    "pause", "percentage", "startsAt", "fingerprint", "annotations", "summary", "state", "failed", "error", "value",
+    "name",
 ]  # fmt: skip
 TEXTS = ["x", "RolloutAborted", "Failed", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+23:00", "2026-11-20T09:00:00",
          "9999-12-31T23:59:59-23:00", "2026-11-20\n09:00:00Z", "a\nb\u202e", "9" * 5000]  # fmt: skip
@@ -62,6 +66,11 @@ def test_whatever_stands_in_a_rollout_or_its_runs_is_read_or_left(
 ) -> None:
     slim(whole)
     running(whole, ENVIRONMENT)
+    assert stage(whole, ENVIRONMENT, 13) == "not as mrc renders it"
+    midway = rollout(phase="progressing")
+    midway["status"] |= status
+    midway["spec"] |= {"strategy": seen}
+    assert re.fullmatch(r"[A-Za-z0-9 %,:-]+", stage(midway, ENVIRONMENT, 13))
     found = rollout()
     found["status"] |= status
     mine = run()
@@ -86,6 +95,24 @@ def test_whatever_stands_in_an_alert_is_read_or_left(
         assert failure.onset.year >= 1970
         assert failure.message.isprintable()
         assert failure.cause.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [(0, "begins"), (1, "shadow of 50 %"), (2, "shadow of 50 %"), (4, "5 %"), (5, "5 %, waits for an approval"),
+     (6, "bake"), (7, "bake")],
+)  # fmt: skip
+def test_a_stage_is_told_in_the_words_of_the_policy(index: int, said: str) -> None:
+    found = rollout(phase="progressing")
+    found["status"]["currentStepIndex"] = index
+    found["spec"]["strategy"] = {"canary": {"steps": [
+        {"setCanaryScale": {"weight": 50}}, {"setMirrorRoute": {"name": "shadow", "percentage": 50}},
+        {"pause": {"duration": "60s"}}, {"setMirrorRoute": {"name": "shadow"}}, {"setWeight": 5}, {"pause": {}},
+        {"setWeight": 100}, {"pause": {"duration": "60s"}},
+    ]}}  # fmt: skip
+    assert stage(found, ENVIRONMENT, 13) == said
+    assert stage(found, ENVIRONMENT, 12) == "not synced, still 13"
+    assert stage(None, ENVIRONMENT, 12) == "not in the cluster"
 
 
 def test_only_what_is_read_of_a_rollout_wakes_the_reconciler() -> None:

@@ -32,6 +32,7 @@ def test_a_bad_version_is_aborted_in_its_first_stage(tell: Tell) -> None:
     story.repository.promote(2)
     story.until("Argo took the first step", lambda: story.weights() == {"greeter-stable": 80, "greeter-canary": 20})
     story.until("users meet version 2", lambda: 2 in story.mesh.shares)
+    assert story.stage() == "20 %"
     story.mesh.behaviour(2).errors = 0.5
 
     verdict = 'mrc:guardrail:verdict{guardrail="errors",version="2"} == 1'
@@ -41,9 +42,11 @@ def test_a_bad_version_is_aborted_in_its_first_stage(tell: Tell) -> None:
     assert story.weights() == {"greeter-stable": 100, "greeter-canary": 0}
     assert "Failed" in story.analysis_runs().values()
     assert story.status()["phase"] == "Degraded"
+    assert story.stage() == "aborted"
 
     return_without_steps(story, to=1)
     assert story.pods(1) == before, "version 1 was started anew"
+    assert story.stage() == "promoted"
 
 
 def test_a_preview_that_fails_its_tests_never_meets_a_user(tell: Tell) -> None:
@@ -52,6 +55,7 @@ def test_a_preview_that_fails_its_tests_never_meets_a_user(tell: Tell) -> None:
     story.mesh.behaviour(2).errors = 0.5
 
     story.repository.promote(2)
+    story.until("version 2 is previewed", lambda: story.stage() == "preview")
     story.until("Argo aborted", story.aborted)
     assert story.serves(1)
     return_without_steps(story, to=1)
@@ -62,6 +66,7 @@ def test_a_shadow_that_answers_with_errors_never_meets_a_user(tell: Tell) -> Non
     story.mesh.behaviour(2).errors = 0.5
 
     story.repository.promote(2)
+    story.until("version 2 is shadowed", lambda: story.stage() == "shadow of 50 %")
     story.until("Argo aborted", story.aborted)
     assert story.serves(1)
     return_without_steps(story, to=1)
@@ -82,3 +87,4 @@ def test_telemetry_that_is_gone_stops_the_rollout_and_aborts_nothing(tell: Tell,
     assert set(story.mesh.shares) == met, "more users meet a version that nobody watches"
     assert not story.healthy(2), "promoted unwatched"
     assert not story.aborted(), "broken telemetry is not a bad model"
+    assert story.stage() == f"{'50 %' if stage == 'traffic' else 'bake'}, paused: its analysis is inconclusive"

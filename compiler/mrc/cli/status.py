@@ -1,6 +1,8 @@
 """mrc status"""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -10,12 +12,19 @@ from mrc.cli.common import directory_option, work_tree
 
 @click.command()
 @click.option("-e", "--environment", "wanted", multiple=True, help="Only this environment; may be repeated.")
+@click.option(
+    "--kubeconfig", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Ask the cluster of the one environment, too: in which stage each rollout is.",
+)  # fmt: skip
 @directory_option
-def status(wanted: tuple[str, ...], directory: Path) -> int:
+def status(wanted: tuple[str, ...], kubeconfig: Path | None, directory: Path) -> int:
     """Say what serves where, by the tree alone: version, fallback, hold, breaker, last incident.
 
-    The breaker: how many automatic rollbacks within the last day, and at how many the model is held.
+    The breaker: how many automatic rollbacks within the last day, and at how many the model is held. In which stage a
+    rollout is, the tree does not know: the cluster does, which `--kubeconfig` reaches.
     """
+    if kubeconfig is not None and len(wanted) != 1:
+        raise click.UsageError("--kubeconfig reaches the cluster of one environment: name it with -e")
     from mrc.load import load
     from mrc.reconcile.gates import spent
     from mrc.reconcile.survey import survey
@@ -27,7 +36,11 @@ def status(wanted: tuple[str, ...], directory: Path) -> int:
             said = f"environments/{environment}.yaml is not there, or cannot be read: see mrc check"
             raise click.ClickException(said)
     unread: set[str] = set()
-    rows = [("environment", "model", "serves", "fallback", "hold", "breaker", "last incident")]
+    stages = _stages(kubeconfig, wanted[0], known[wanted[0]][1].spec.namespace) if kubeconfig is not None else None
+    asked = ("stage",) if stages is not None else ()
+    rows: list[tuple[str, ...]] = [
+        ("environment", "model", "serves", "fallback", *asked, "hold", "breaker", "last incident")
+    ]
     for environment in wanted or sorted(known):
         policies = [path.split("/")[1] for path in tree.files("policies") if path.endswith("/policy.yaml")]
         found = survey(tree, environment, policies)
@@ -39,6 +52,7 @@ def status(wanted: tuple[str, ...], directory: Path) -> int:
             rows.append((
                 environment, model.name, str(int(model.serve.version)),
                 str(int(model.serve.fallback)) if model.serve.fallback is not None else "-",
+                *([stages(model.name, int(model.serve.version))] if stages is not None else []),
                 f"since {hold.spec.at}" if hold is not None else "-",
                 f"{spent(model, now)} of {int(known[environment][1].spec.reconcile.breaker)}",
                 f"{last.metadata.id} ({ended})" if last is not None else "-",
@@ -49,3 +63,18 @@ def status(wanted: tuple[str, ...], directory: Path) -> int:
     for name in sorted(unread):
         click.echo(f"policies/{name}/policy.yaml cannot be read: see mrc check", err=True)
     return 1 if unread else 0
+
+
+def _stages(kubeconfig: Path, environment: str, namespace: str) -> Callable[[str, int], str]:
+    """What says the stage of a model whose version is known."""
+    if find_spec("kubernetes") is None:
+        raise click.ClickException("asking a cluster needs more than the tree does: pip install 'mrc[reconcile]'")
+    from mrc.reconcile.cluster import Api, ClusterError, Rollouts
+    from mrc.reconcile.stage import stage
+
+    try:
+        rollouts = Rollouts(Api(kubeconfig), namespace, environment, lambda *_, **__: None)
+        found = {each["metadata"]["name"]: each for page in rollouts.pages() for each in page["items"]}
+    except ClusterError as problem:
+        raise click.ClickException(f"the cluster does not say in which stage the rollouts are: {problem}") from None
+    return lambda model, version: stage(found.get(model), environment, version)

@@ -133,6 +133,16 @@ class Rollouts:
         with self._lock:
             return list(self._table.values())
 
+    def pages(self) -> Iterator[Any]:
+        """The Rollouts as they are now, in lists of the API server's. Raises ClusterError."""
+        query = {"limit": str(PAGE), "labelSelector": self._selector()}
+        while True:
+            page = self._api.request(self._path, query)
+            yield page
+            query["continue"] = page["metadata"].get("continue", "")
+            if not query["continue"]:
+                return
+
     def runs(self, rollout: Object) -> list[Object]:
         """The AnalysisRuns of the version that a Rollout was asked for. Raises ClusterError."""
         found: list[Object] = []
@@ -171,14 +181,9 @@ class Rollouts:
 
     def _list(self) -> str:
         table: dict[str, Object] = {}
-        query = {"limit": str(PAGE), "labelSelector": self._selector()}
-        while True:
-            page = self._api.request(self._path, query)
+        for page in self.pages():
             for rollout in page["items"]:
                 table[rollout["metadata"]["name"]] = slim(rollout)
-            query["continue"] = page["metadata"].get("continue", "")
-            if not query["continue"]:
-                break
         with self._lock:
             self._table = table
         self.listed = time.monotonic()

@@ -27,14 +27,14 @@ Object = Mapping[str, Any]
 
 def slim(rollout: Object) -> dict[str, Any]:
     """The few fields of a Rollout that are read: what a table of 10,000 of them holds."""
-    metadata, status = _map(rollout, "metadata"), _map(rollout, "status")
-    template = _map(rollout, "spec", "template", "metadata", "labels")
-    aborted = [each for each in _maps(status, "conditions") if each.get("reason") == "RolloutAborted"]
+    metadata, status = mapping(rollout, "metadata"), mapping(rollout, "status")
+    template = mapping(rollout, "spec", "template", "metadata", "labels")
+    aborted = [each for each in mappings(status, "conditions") if each.get("reason") == "RolloutAborted"]
     return {
         "metadata": {
             "name": metadata.get("name"), "namespace": metadata.get("namespace"), "uid": metadata.get("uid"),
             "generation": metadata.get("generation"),
-            "labels": {key: value for key, value in _map(metadata, "labels").items() if key in _READ},
+            "labels": {key: value for key, value in mapping(metadata, "labels").items() if key in _READ},
         },
         "spec": {"template": {"metadata": {"labels": {labels.VERSION: template.get(labels.VERSION)}}}},
         "status": {key: status[key] for key in _STATUS if key in status}
@@ -57,7 +57,7 @@ _STATUS = (
 
 def running(rollout: Object, environment: str) -> Running | None:
     """What a Rollout of this environment does; None when it is not mrc's, or not of this environment."""
-    metadata, status = _map(rollout, "metadata"), _map(rollout, "status")
+    metadata, status = mapping(rollout, "metadata"), mapping(rollout, "status")
     model, version = _identity(rollout, environment)
     if model is None or version is None:
         return None
@@ -72,7 +72,7 @@ def running(rollout: Object, environment: str) -> Running | None:
 
 
 def _identity(rollout: Object, environment: str) -> tuple[str | None, int | None]:
-    own, template = _map(rollout, "metadata", "labels"), _map(rollout, "spec", "template", "metadata", "labels")
+    own, template = mapping(rollout, "metadata", "labels"), mapping(rollout, "spec", "template", "metadata", "labels")
     model, version = str(own.get(labels.MODEL)), str(template.get(labels.VERSION))
     if own.get(labels.ENVIRONMENT) != environment or not _NAME.fullmatch(model) or not _NUMBER.fullmatch(version):
         return None, None
@@ -89,7 +89,7 @@ def aborted(rollout: Object, runs: Iterable[Object], environment: str, now: date
     message = _abort_message(status)
     common: dict[str, Any] = {"model": found.model, "version": found.version, "onset": onset}
     failed = [run for run in runs if _of(run, metadata.get("uid"), status.get("currentPodHash"))]
-    failed = [run for run in failed if _map(run, "status").get("phase") in ("Failed", "Error")]
+    failed = [run for run in failed if mapping(run, "status").get("phase") in ("Failed", "Error")]
     if failed:
         # A run that Failed tells of the model; one in Error could not ask.
         failed.sort(key=lambda run: (run["status"]["phase"] != "Failed", str(run["metadata"].get("uid"))))
@@ -112,24 +112,24 @@ def aborted(rollout: Object, runs: Iterable[Object], environment: str, now: date
 
 
 def _abort_message(status: Object) -> str:
-    aborted = (each for each in _maps(status, "conditions") if each.get("reason") == "RolloutAborted")
+    aborted = (each for each in mappings(status, "conditions") if each.get("reason") == "RolloutAborted")
     texts = [str(each.get("message", "")) for each in aborted]
     return _line(texts[0] if texts else str(status.get("message") or "aborted"))
 
 
 def _of(run: Object, owner: object, template: object) -> bool:
-    metadata = _map(run, "metadata")
-    owners = [each.get("uid") for each in _maps(metadata, "ownerReferences")]
-    return owner in owners and _map(metadata, "labels").get(_RUN_LABEL, template) == template
+    metadata = mapping(run, "metadata")
+    owners = [each.get("uid") for each in mappings(metadata, "ownerReferences")]
+    return owner in owners and mapping(metadata, "labels").get(_RUN_LABEL, template) == template
 
 
 def _evidence(run: Object) -> list[tuple[str, str]]:
     found = []
-    for result in _maps(run["status"], "metricResults"):
+    for result in mappings(run["status"], "metricResults"):
         phase = result.get("phase")
         if phase not in ("Failed", "Error"):
             continue
-        measured = [each for each in _maps(result, "measurements") if each.get("phase") == phase]
+        measured = [each for each in mappings(result, "measurements") if each.get("phase") == phase]
         last = measured[-1] if measured else {}
         said = str(last.get("value") or last.get("message") or result.get("message") or "no value")
         counts = ", ".join(f"{result[key]} {key}" for key in ("failed", "error") if result.get(key))
@@ -141,13 +141,13 @@ def alerts(answer: Iterable[Object], environment: str) -> list[Failure]:
     """The failures of Alertmanager's active alerts that ask for a rollback in this environment."""
     found = []
     for alert in answer:
-        own = _map(alert, "labels")
+        own = mapping(alert, "labels")
         model, version = str(own.get(labels.SERIES_MODEL)), str(own.get(labels.SERIES_VERSION))
         onset = _time(alert.get("startsAt"))
         fits = (
             own.get(labels.ALERT_ACTION) == "rollback"
             and own.get(labels.SERIES_ENVIRONMENT) == environment
-            and _map(alert, "status").get("state", "active") == "active"
+            and mapping(alert, "status").get("state", "active") == "active"
             and _NAME.fullmatch(model)
             and _NUMBER.fullmatch(version)
             and onset is not None
@@ -156,7 +156,7 @@ def alerts(answer: Iterable[Object], environment: str) -> list[Failure]:
             continue
         assert onset is not None
         guardrail = line(own.get(labels.SERIES_GUARDRAIL, ""), _LONGEST)
-        text = _map(alert, "annotations")
+        text = mapping(alert, "annotations")
         found.append(
             Failure(
                 _line(f"alert/{alert.get('fingerprint')}/{alert.get('startsAt')}"), "alert", model, int(version),
@@ -167,14 +167,15 @@ def alerts(answer: Iterable[Object], environment: str) -> list[Failure]:
     return found
 
 
-def _map(value: object, *keys: str) -> Object:
+def mapping(value: object, *keys: str) -> Object:
     """What stands there, or nothing: whoever may write an object or an alert ends no reconciler with it."""
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value if isinstance(value, Mapping) else {}
 
 
-def _maps(value: Object, key: str) -> list[Object]:
+def mappings(value: Object, key: str) -> list[Object]:
+    """What stands in the list there, but for what is no mapping."""
     found = value.get(key)
     return [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
 

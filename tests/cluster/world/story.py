@@ -15,7 +15,7 @@ from world.background import repeated
 from world.control_plane import REMEMBERED, ApiError, ControlPlane, Object
 from world.mesh import Mesh
 from world.monitoring import Monitoring
-from world.repository import CANARY, MODEL, Repository
+from world.repository import CANARY, ENVIRONMENT, MODEL, Repository
 from world.syncer import Syncer
 from world.waiting import wait
 
@@ -114,6 +114,13 @@ class Story:
         """The AnalysisRuns of a version."""
         wanted = {"name": "version", "value": str(version)}
         return [each["metadata"]["name"] for each in self._runs() if wanted in each["spec"].get("args", ())]
+
+    def stage(self) -> str:
+        """What `mrc status` says of the rollout."""
+        asked = self.repository.mrc("status", "-e", ENVIRONMENT, "--kubeconfig", str(self.plane.kubeconfig()))
+        head, *rows = asked.splitlines()
+        (row,) = [each for each in rows if each.split()[1] == self.model]
+        return row[head.index("stage") : head.index("hold")].strip()
 
     def weights(self) -> dict[str, int]:
         """The weights of the VirtualService by Service, equal in all of its routes."""
