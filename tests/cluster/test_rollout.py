@@ -26,7 +26,7 @@ def return_without_steps(story: Story, *, to: int) -> None:
 
 
 def test_a_bad_version_is_aborted_in_its_first_stage(tell: Tell) -> None:
-    story = tell()
+    story = tell("canary: [{traffic: 20%, for: 60s}]")
     before = story.pods(1)
 
     story.repository.promote(2)
@@ -50,23 +50,25 @@ def test_a_bad_version_is_aborted_in_its_first_stage(tell: Tell) -> None:
 
 
 def test_a_preview_that_fails_its_tests_never_meets_a_user(tell: Tell) -> None:
-    story = tell("blueGreen: {preview: {for: 20s}}")
+    story = tell("blueGreen: {preview: {for: 60s}}")
     story.mesh.tests = 20
-    story.mesh.behaviour(2).errors = 0.5
 
     story.repository.promote(2)
-    story.until("version 2 is previewed", lambda: story.stage() == "preview")
+    story.until("Argo previews version 2", lambda: story.pods(2) and story.status())
+    assert story.stage() == "preview"
+    story.mesh.behaviour(2).errors = 0.5
     story.until("Argo aborted", story.aborted)
     assert story.serves(1)
     return_without_steps(story, to=1)
 
 
 def test_a_shadow_that_answers_with_errors_never_meets_a_user(tell: Tell) -> None:
-    story = tell("shadow: {traffic: 50%, for: 20s}\n      " + CANARY)
-    story.mesh.behaviour(2).errors = 0.5
+    story = tell("shadow: {traffic: 50%, for: 60s}\n      " + CANARY)
 
     story.repository.promote(2)
-    story.until("version 2 is shadowed", lambda: story.stage() == "shadow of 50 %")
+    story.until("Argo shadows version 2", lambda: story.pods(2) and story.status().get("currentStepIndex") == 2)
+    assert story.stage() == "shadow of 50 %"
+    story.mesh.behaviour(2).errors = 0.5
     story.until("Argo aborted", story.aborted)
     assert story.serves(1)
     return_without_steps(story, to=1)
