@@ -39,13 +39,23 @@ venv: .venv/.installed ## Install everything that development needs into .venv
 	$(call step,mrc itself,$(PIP) install --no-deps --no-build-isolation -e . && $(BIN)/python -m compileall -q compiler)
 	@touch $@
 
+# $(call debian,NAME,PACKAGES): what this machine lacks, from its distribution.
+debian = $(call step,apt: $(1),$(AS_ROOT) apt-get update -qq && \
+  $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2))
+
 .PHONY: .system
 .system:
-	$(call step,apt: python venv,$(AS_ROOT) apt-get update -qq && \
-	  $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	    "$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')")
+	$(call debian,python venv,"$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')")
 
-tools: venv ## Install the real tools that judge the output (Prometheus, Triton, Argo, kubectl)
+# git asks them to go by SSH and to sign, and does not bring them.
+.PHONY: ssh .openssh
+ssh:
+	@command -v ssh >/dev/null && command -v ssh-keygen >/dev/null || $(MAKE) .openssh
+
+.openssh:
+	$(call debian,openssh client,openssh-client)
+
+tools: venv ssh ## Install the real tools that judge the output (Prometheus, Triton, Argo, kubectl)
 	@$(BIN)/python tests/install-tools
 
 test: tools ## Check style, types, layers and the rendered tree; run the tests
@@ -56,7 +66,7 @@ test: tools ## Check style, types, layers and the rendered tree; run the tests
 	$(call step,example fleet,$(BIN)/mrc render --check)
 	@$(BIN)/pytest -q -n 3 --dist worksteal
 
-test-cluster: venv ## Roll out, fail and go back on a real control plane, which the first run builds
+test-cluster: venv ssh ## Roll out, fail and go back on a real control plane, which the first run builds
 	@$(BIN)/python tests/install-tools prometheus alertmanager crds kubectl control-plane kwok
 	@$(BIN)/pytest -q -n 12 --dist worksteal tests/cluster
 
