@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from conftest import mrc
+from judges import servers
 from mrc.fetch import Manifest, parse_manifest
 from mrc.reconcile import signals, verify
 from mrc.reconcile.git import GitError
@@ -127,6 +128,23 @@ def test_at_three_in_the_morning_a_slip_of_the_pen_is_said(tmp_path: Path) -> No
         assert said in calm(forked(*command, cwd=tree), 2)
     (tree / f"policies/{MODEL}/policy.yaml").write_text("spec: [\n")
     assert f"policies/{MODEL}/policy.yaml cannot be read: see mrc check" in calm(forked("status", cwd=tree), 1)
+
+
+@pytest.mark.parametrize("answer", ['{"items": 3}', "[]", '{"items": [{}], "metadata": {}}', "no JSON"])
+def test_a_cluster_that_is_none_is_said(tmp_path: Path, answer: str) -> None:
+    class Answers(servers.Quiet):
+        def do_GET(self) -> None:  # noqa: N802
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answer.encode())
+
+    with servers.answering(Answers) as port:
+        cluster = {"name": "it", "cluster": {"server": f"http://127.0.0.1:{port}"}}
+        context = {"name": "it", "context": {"cluster": "it", "user": ""}}
+        known = {"current-context": "it", "clusters": [cluster], "contexts": [context], "users": []}
+        (tmp_path / "kubeconfig").write_text(json.dumps(known))
+        asked = forked("status", "-e", "production", "--kubeconfig", "../kubeconfig", cwd=team(tmp_path).tree)
+    assert "the cluster does not say in which stage the rollouts are" in calm(asked, 2)
 
 
 def test_a_page_stands_until_somebody_had_the_time_to_see_it(tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ def _stages(kubeconfig: Path, environment: str, namespace: str) -> Callable[[str
     try:
         rollouts = Rollouts(Api(kubeconfig), namespace, environment, lambda *_, **__: None)
         found = {each["metadata"]["name"]: each for page in rollouts.pages() for each in page["items"]}
-    except ClusterError as problem:
-        raise click.ClickException(f"the cluster does not say in which stage the rollouts are: {problem}") from None
+    except (ClusterError, LookupError, TypeError, AttributeError) as problem:
+        why = problem if isinstance(problem, ClusterError) else "its answer is no list of Rollouts"
+        raise click.ClickException(f"the cluster does not say in which stage the rollouts are: {why}") from None
     return lambda model, version: stage(found.get(model), environment, version)
