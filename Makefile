@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help venv tools test test-cluster coverage demo format cases reference lock benchmark benchmark-reconciler
+.PHONY: help venv tools test test-cluster fuzz coverage demo format cases reference lock benchmark benchmark-reconciler
 MAKEFLAGS += --no-print-directory
 # Kept, whatever the environment says: a dozen processes of the tests read the same modules.
 export PYTHONDONTWRITEBYTECODE :=
@@ -69,6 +69,9 @@ test: tools ## Check style, types, layers and the rendered tree; run the tests
 test-cluster: venv ssh ## Roll out, fail and go back on a real control plane, which the first run builds
 	@$(BIN)/python tests/install-tools prometheus alertmanager crds kubectl control-plane kwok
 	@$(BIN)/pytest -q -n 12 --dist worksteal tests/cluster
+
+fuzz: tools ## Try MRC_FUZZ=20 times as many examples of every property, new ones each time
+	@MRC_FUZZ=$${MRC_FUZZ:-20} $(BIN)/pytest -q -n 2 --dist worksteal -m hypothesis
 
 coverage: tools ## Say which lines of mrc no test passes
 	@$(BIN)/pytest -q -n 3 --dist worksteal --cov --cov-report=term

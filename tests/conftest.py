@@ -9,8 +9,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# A slow machine is no fault; what a test tries is bounded by number.
-settings.register_profile("mrc", deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
+from examples import FUZZ, examples
+
+# A slow machine is no fault; what a test tries is bounded by number. The same in every run, so that a red one is the
+# fault of its change; `make fuzz` looks for what is new.
+settings.register_profile(
+    "mrc", deadline=None, max_examples=examples(100), suppress_health_check=list(HealthCheck),
+    derandomize=not FUZZ, print_blob=bool(FUZZ),
+)  # fmt: skip
 settings.load_profile("mrc")
 
 # The judges are written in Go, and have more memory than time: they collect garbage a quarter as often.

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from mrc import chance
 
 ONE_PERCENT = Decimal("0.01")
@@ -167,7 +168,7 @@ def test_a_verdict_every_few_seconds_alarms_no_more_than_one_that_is_always_ther
     assert alarmed / runs >= 0.5 * claimed
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.integers(20, 3000), st.integers(1, 40), st.floats(1, 40))
 def test_what_is_tolerated_is_rarely_accused(n: int, percent: int, windows: float) -> None:
     limit = Decimal(percent) / 100

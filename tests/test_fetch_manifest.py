@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from fetch_helpers import manifest, remote, rendered
 from mrc.fetch import InvalidUseError, Manifest, parse_manifest
 from mrc.fetch.layout import lay_out
@@ -180,7 +181,7 @@ KEYS = st.sampled_from(["model", "version", "files", "configs", "directories"])
 ENTRY = st.sampled_from(["path", "uri", "from", "size", "sha256"])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(
     st.binary()
     | VALUES.map(lambda value: json.dumps(value).encode())

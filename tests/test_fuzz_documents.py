@@ -12,6 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from mrc.compile import analyse, artifacts
 from mrc.diagnostics import Diagnostic
 from mrc.read import Document, read
@@ -189,7 +190,7 @@ def mutated(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     return file, data
 
 
-@settings(max_examples=250)
+@settings(max_examples=examples(250))
 @given(mutated())
 def test_a_mutated_fleet_is_a_list_of_findings_or_a_list_of_files(change: tuple[str, dict[str, Any]]) -> None:
     file, data = change

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from conftest import TOP
+from examples import examples
 from judges import promtool, tools
 from mrc import runtime
 from mrc.compile import analyse
@@ -55,7 +56,7 @@ def example() -> Release:
 # --- Prometheus expands what alerts say as templates ---
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10))
 @given(texts=st.lists(LINE, min_size=20, max_size=20))
 def test_text_in_an_alert_is_no_template(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
     """Prometheus itself expands it; one that does not parse would refuse the whole file, and all that it watches."""
@@ -104,7 +105,7 @@ def test_a_title_of_the_repositorys_own_is_no_template(tmp_path: Path, title: st
 # --- a shell reads what stands in the runbook ---
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 @given(st.lists(st.from_regex(rf"\Ahttps?://{_URL}\Z"), min_size=20, max_size=20))
 def test_an_address_comes_back_out_of_a_shell(urls: list[str]) -> None:
     """Every address that the schema takes can stand in the command, and the shell makes nothing of it."""
@@ -297,7 +298,7 @@ def routed(way: router.Router, name: str, ready: str) -> list[Any]:
 # --- an HTTP server reads the token ---
 
 
-@settings(deadline=None, max_examples=40)  # each reads the authorities that the machine trusts
+@settings(max_examples=examples(40))  # each reads the authorities that the machine trusts
 @given(st.one_of(st.from_regex(rb"\A[!-~]{1,40}\s{0,2}\Z"), st.binary(max_size=40), TEXT.map(str.encode)))
 def test_a_token_comes_back_out_of_its_header_or_is_refused(
     tmp_path_factory: pytest.TempPathFactory, token: bytes
@@ -324,7 +325,7 @@ def test_a_token_comes_back_out_of_its_header_or_is_refused(
 # --- git reads the trailers of a message ---
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(st.lists(LINE, min_size=4, max_size=4), st.sampled_from(["", "Mrc-To: 1", "Signed-off-by: x"]))
 def test_nothing_that_an_alert_says_becomes_a_trailer(said: list[str], forged: str) -> None:
     cause, found, gate, saw = (f"{forged}{text}" if forged else text for text in said)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import jsonschema
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import TOP
@@ -152,7 +152,6 @@ def test_an_unknown_key_and_a_wrong_type_are_refused_while_one_types(kind: str) 
     assert differ == []
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(one_of_each_kind().items())), st.data())
 def test_an_editor_is_never_stricter_than_mrc(chosen: tuple[str, str], data: st.DataObject) -> None:
     """A document that mrc takes must not be red: people would write around the editor, then turn it off."""

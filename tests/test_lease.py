@@ -15,6 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from examples import examples
 from mrc.reconcile import lease
 from mrc.reconcile.cluster import ClusterError
 from mrc.reconcile.lease import DEADLINE, DURATION, Candidate, Lease, look, written
@@ -71,7 +72,7 @@ class Candidates(RuleBasedStateMachine):
 
 
 TestCandidates = Candidates.TestCase
-TestCandidates.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestCandidates.settings = settings(max_examples=examples(150), stateful_step_count=40)
 
 
 def test_a_lease_that_is_not_renewed_is_taken_when_its_time_is_over() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from mrc.reconcile.git import Git
 from mrc.reconcile.ledger import Identity, Ledger
 from reconciling import BEGIN, git
@@ -58,7 +59,7 @@ class Both:
         ("fetch", 1, {}),
     ]
 )
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 def test_the_remote_in_memory_answers_as_git_does(steps: list[tuple[str, int, dict[str, bytes | None]]]) -> None:
     with TemporaryDirectory() as folder:
         both = Both(Path(folder))

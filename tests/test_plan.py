@@ -10,10 +10,11 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from markdown_it import MarkdownIt
 
 from conftest import TOP, mrc
+from examples import examples
 from mrc.compile import analyse
 from mrc.plan import chart, html, markdown, terminal
 from mrc.plan.build import build
@@ -184,7 +185,7 @@ class _Page(HTMLParser):
         self.text += data
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(max_examples=examples(40))
 @given(TEXT.filter(lambda text: "\r" not in text and "\x00" not in text))
 def test_whatever_text_goes_into_the_page_is_text_in_it(promotion: Plan, text: str) -> None:
     release = replace(promotion.releases[0], settings=(Setting(text, text, None, "looser"),), files=())

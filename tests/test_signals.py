@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mrc.parse import parse
@@ -60,6 +60,7 @@ def recorded(failure: Failure) -> None:
         assert said.rpartition("\n\n")[2].count("\n") == 4 + 2 * (after is not None)
 
 
+@example({}, {"pauseConditions": [{"reason": []}]}, {}, {})
 @given(written, written, written, written)
 def test_whatever_stands_in_a_rollout_or_its_runs_is_read_or_left(
     whole: dict[str, Any], status: dict[str, Any], seen: dict[str, Any], owned: dict[str, Any]

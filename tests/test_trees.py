@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from examples import examples
 from mrc.reconcile.git import Git
 from mrc.reconcile.gittree import GitTree
 from mrc.reconcile.objects import Objects
@@ -24,7 +25,7 @@ BEGUN = {"a/b": b"1", "a-b": b"2", "a.b/a": b"3", "b/a/b": b"4", "run": b"5"}
 @example({"a/b": None})
 @example({"b/a/b": None, "b/b": b"1"})
 @example({"a": None})
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_the_tree_is_what_git_would_write(edits: dict[str, bytes | None]) -> None:
     if any(one != other and f"{other}/".startswith(f"{one}/") for one in edits for other in edits):
         return  # a file and a folder of one name

@@ -9,20 +9,20 @@ of a commit is taken out of the code; when a race is answered by the same files 
 tried, an abort waits for the gates of an alert, a cleared hold counts, git is not asked while nothing fails, or people
 are called twice for one version.
 
-MRC_WORLD_EXAMPLES=2000 tries that many histories, new ones each time.
+`MRC_FUZZ=25 pytest tests/test_world.py` tries 2,000 histories, new ones each time.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from examples import examples
 from mrc.reconcile.monitoring import PAGED_FOR
 from reconciling.judge import Judge, hold, incidents, rendered, served
 from reconciling.world import MODELS, VERSIONS, World
@@ -191,13 +191,8 @@ class TheWorld(RuleBasedStateMachine):
                 assert one.metadata.id in told, "people are called"
 
 
-_PHASES = [phase for phase in Phase if phase is not Phase.shrink or not os.environ.get("MRC_WORLD_UNSHRUNK")]
-_EXAMPLES = int(os.environ.get("MRC_WORLD_EXAMPLES", "0"))
 TestTheWorld = TheWorld.TestCase
-TestTheWorld.settings = settings(
-    max_examples=_EXAMPLES or 80, stateful_step_count=40, deadline=None, derandomize=not _EXAMPLES,
-    suppress_health_check=list(HealthCheck), print_blob=bool(_EXAMPLES), phases=_PHASES,
-)  # fmt: skip
+TestTheWorld.settings = settings(max_examples=examples(80), stateful_step_count=40)
 
 
 @pytest.fixture

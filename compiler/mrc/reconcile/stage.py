@@ -28,7 +28,7 @@ def stage(rollout: Object | None, environment: str, version: int) -> str:
 
 def _position(rollout: Object) -> str:
     spec, status = mapping(rollout, "spec"), mapping(rollout, "status")
-    paused_for = {each.get("reason") for each in mappings(status, "pauseConditions")}
+    paused_for = [each.get("reason") for each in mappings(status, "pauseConditions")]
     if mapping(spec, "strategy", "blueGreen"):
         name, approval = _of_blue_green(spec, status, paused_for)
     else:
@@ -57,7 +57,7 @@ def _of_canary(spec: Object, status: Object) -> tuple[str, bool]:
     return "bake" if share >= 100 else f"{share} %", approval
 
 
-def _of_blue_green(spec: Object, status: Object, paused_for: set[object]) -> tuple[str, bool]:
+def _of_blue_green(spec: Object, status: Object, paused_for: list[object]) -> tuple[str, bool]:
     active, current = mapping(status, "blueGreen").get("activeSelector"), status.get("currentPodHash")
     if current is not None and active == current:
         return "bake", False
