@@ -123,6 +123,11 @@ def test_what_is_no_answer_is_told_in_a_word(what: str, monkeypatch: pytest.Monk
         with pytest.raises(ForgeError, match=said) as fault:
             asking("github", url).find("b")
         assert TOKEN not in str(fault.value)
+        if said != "too long":
+            with pytest.raises(MonitoringError):
+                Monitoring(url, url).alerts()
+            with pytest.raises(MonitoringError):
+                Monitoring(url, url).value("up")
 
 
 @pytest.mark.parametrize("what", ["head", "body"])

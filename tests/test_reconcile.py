@@ -130,7 +130,7 @@ def test_at_three_in_the_morning_a_slip_of_the_pen_is_said(tmp_path: Path) -> No
     assert f"policies/{MODEL}/policy.yaml cannot be read: see mrc check" in calm(forked("status", cwd=tree), 1)
 
 
-@pytest.mark.parametrize("answer", ['{"items": 3}', "[]", '{"items": [{}], "metadata": {}}', "no JSON"])
+@pytest.mark.parametrize("answer", ['{"items": 3}', "[]", '{"items": [{}], "metadata": {}}', "no JSON", "[" * 9999])
 def test_a_cluster_that_is_none_is_said(tmp_path: Path, answer: str) -> None:
     class Answers(servers.Quiet):
         def do_GET(self) -> None:  # noqa: N802

@@ -146,3 +146,29 @@ def test_only_what_is_read_of_a_rollout_wakes_the_reconciler() -> None:
     rollouts = Rollouts(Cluster(), "models", ENVIRONMENT, lambda *_, **__: stop.set())  # type: ignore[arg-type]
     rollouts.follow(stop)
     assert woken == [False, False, True, True]
+
+
+def test_a_watch_that_is_closed_at_once_is_not_asked_for_without_end() -> None:
+    """Some proxies do that; the API server would be asked some thousand times a second."""
+    asked, waited = 0, 0.0
+
+    class Cluster:
+        def request(self, path: str, query: dict[str, str]) -> Any:
+            return {"items": [], "metadata": {"resourceVersion": "1"}}
+
+        def lines(self, path: str, query: dict[str, str]) -> Iterator[str]:
+            nonlocal asked
+            asked += 1
+            return iter(())
+
+    class Stop(threading.Event):
+        def is_set(self) -> bool:
+            return asked >= 10
+
+        def wait(self, timeout: float | None = None) -> bool:
+            nonlocal waited
+            waited += timeout or 0
+            return self.is_set()
+
+    Rollouts(Cluster(), "models", ENVIRONMENT, lambda *_, **__: None).follow(Stop())  # type: ignore[arg-type]
+    assert waited > 5

@@ -26,6 +26,8 @@ SERVER_SECONDS = 300
 """How long the server keeps a watch open."""
 SILENT_SECONDS = 90
 """A watch that says nothing for so long, not even a bookmark (one a minute), is a connection that is gone."""
+SHORTEST_SECONDS = 1
+"""Who closes watches sooner, as some proxies do, is not asked more often than this."""
 RELIST_SECONDS = 600
 LONGEST_SECONDS = 8
 """An API server that was away is asked again after so long at most: what failed meanwhile waits for it."""
@@ -72,7 +74,7 @@ class Api:
             raise ClusterError(answer.status, _message(data) or f"HTTP status {answer.status}")
         try:
             return json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ClusterError(0, "the answer is no JSON") from None
 
     def lines(self, path: str, query: dict[str, str]) -> Iterator[bytes]:
@@ -111,7 +113,7 @@ class Api:
 def _message(data: bytes) -> str:
     try:
         return str(json.loads(data).get("message", ""))[:300]
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return ""
 
 
@@ -170,7 +172,7 @@ class Rollouts:
             except ClusterError as problem:
                 failures += 1
                 self._log("the Rollouts cannot be watched", level="warning", error=str(problem), status=problem.status)
-            except (ValueError, KeyError, TypeError, AttributeError) as problem:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
                 failures += 1
                 self._log("the API server's answer is not understood", level="error", error=type(problem).__name__)
             if failures:
@@ -193,7 +195,7 @@ class Rollouts:
     def _watch(self, version: str, stop: threading.Event) -> None:
         """Follow events; return when it is time to list again."""
         until = time.monotonic() + RELIST_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311  spreads the load
-        while not stop.is_set() and time.monotonic() < until:
+        while not stop.is_set() and (begun := time.monotonic()) < until:
             query = {
                 "watch": "1", "allowWatchBookmarks": "true", "resourceVersion": version,
                 "timeoutSeconds": str(SERVER_SECONDS), "labelSelector": self._selector(),
@@ -208,6 +210,7 @@ class Rollouts:
                     self._take(event["type"], item)
                     if stop.is_set() or time.monotonic() > until:
                         return
+                stop.wait(max(0.0, SHORTEST_SECONDS - (time.monotonic() - begun)))
             except ClusterError as problem:
                 if problem.status:
                     raise  # 410 among others: list again

@@ -120,7 +120,7 @@ class Monitoring:
         except httpx.TimeoutException as problem:
             self._silent[server] = time.monotonic() + SILENT
             raise MonitoringError(f"{type(problem).__name__} from {url}") from None
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as problem:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError) as problem:
             raise MonitoringError(f"{type(problem).__name__} from {url}") from None
 
 
