@@ -436,6 +436,8 @@ def test_a_tree_that_may_not_be_written_is_said_and_left_alone(tree: Path) -> No
 def test_a_folder_without_policies_is_wrong_use(tmp_path: Path) -> None:
     for verb in (["check"], ["render"], ["promote", "a", "1", "-e", "b"], ["plan"]):
         assert "there is no mrc.yaml" in calm(forked(*verb, cwd=tmp_path), 1 if verb == ["plan"] else 2)
+    (tmp_path / "mrc.yml").touch()
+    assert "mrc reads mrc.yaml, not mrc.yml: rename it" in calm(forked("check", cwd=tmp_path), 2)
 
 
 @pytest.mark.parametrize(

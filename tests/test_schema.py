@@ -1,9 +1,12 @@
 """What an editor shows and checks while a team writes its documents."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mrc.explain import explain
 from mrc.read import Document, read
@@ -11,6 +14,7 @@ from mrc.schema import FILES, KINDS
 from mrc.schema.fields import class_meaning, described
 from mrc.schema.lean import BaseModel
 from mrc.schema.outline import outline
+from mrc.schema.units import Duration, Quantity, Rate, Scalar, Share, Timestamp, WeekTime
 
 
 def models() -> list[type[BaseModel]]:
@@ -75,3 +79,18 @@ def test_every_field_is_explained_by_its_path(kind: str) -> None:
         path = f"{kind}.{field.dotted}"
         assert explain(path).split("\n\n")[0] == path
         assert ("rendered:" in explain(path)) == bool(field.rendered)
+
+
+UNITS = [Duration, Share, Rate, Quantity, Timestamp, WeekTime]
+WORDS = ["", " ", "d", "day", "days", "h", "hour", "m", "min", "s", "rps", " per minute", "/sec", "%", " %", "GB", "Gi",
+         "kb", "-12-20", "-12-20 08:00", "Friday 6:00", "mon 24:00"]  # fmt: skip
+
+
+@given(st.sampled_from(UNITS), st.from_regex(r"[0-9]{0,4}(\.[0-9]{1,3})?", fullmatch=True), st.sampled_from(WORDS))
+def test_what_a_message_proposes_is_accepted(unit: type[Scalar], number: str, word: str) -> None:
+    """Whoever writes what the message says must not be refused again."""
+    try:
+        unit.parse(number + word)
+    except ValueError as problem:
+        for proposed in re.findall(r'"(.*?)"', str(problem).partition(" (write ")[2]):
+            unit.parse(proposed)

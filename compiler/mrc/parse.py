@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 UNKNOWN_KEY = error(
     "MRC101", "unknown key",
     reason="A key that nobody reads is a wish that nobody fulfils; a typo in a threshold must not pass in silence.",
-    hint="correct or remove it; `mrc schema KIND` prints every key",
+    hint="correct or remove it; `mrc explain KIND` lists every key",
 )  # fmt: skip
 MISSING_KEY = error(
     "MRC102", "missing key",
     reason="mrc fills in nothing that decides how a model is rolled out.",
-    hint="add it; `mrc schema KIND` prints every key",
+    hint="add it; `mrc explain KIND` lists every key, `mrc explain KEY` shows one with an example",
 )  # fmt: skip
 WRONG_VALUE = error(
     "MRC103", "wrong value",
     reason="Values are typed by the schema, exactly: durations, shares, rates and quantities are not guessed.",
-    hint="write it as the message says; `mrc schema KIND` prints every type",
+    hint="write it as the message says; `mrc explain KEY` shows an example",
 )  # fmt: skip
 UNPINNED = error(
     "MRC104", "unpinned part",
@@ -42,6 +42,9 @@ WRONG_KIND = error(
 RULES = (UNKNOWN_KEY, MISSING_KEY, WRONG_VALUE, UNPINNED, WRONG_KIND)
 
 _PIN_KEYS = {"sha256", "size"}
+# What YAML 1.1 takes for true and false, and mrc for text.
+_TRUTH = {**dict.fromkeys(("yes", "y", "on", "1"), "true"), **dict.fromkeys(("no", "n", "off", "0"), "false")}
+_SHAPES = {"model_type", "model_attributes_type", "dict_type", "list_type", "too_short"}
 
 
 def parse(document: Document, kind: str) -> Envelope | list[Diagnostic]:
@@ -81,7 +84,8 @@ def _diagnostic(document: Document, model: type[BaseModel], detail: "ErrorDetail
         return document.report(MISSING_KEY, path, f"{key} is missing{where}")
     if error_type == "unpinned":
         return document.report(UNPINNED, path, detail["msg"])
-    return document.report(WRONG_VALUE, path, _words(detail), _hint(detail))
+    hint = _hint(detail) or _example(model, path, detail["type"])
+    return document.report(WRONG_VALUE, path, _words(detail), hint, at_key=detail["loc"][-1:] == ("[key]",))
 
 
 def _path(document: Document, loc: tuple[str | int, ...]) -> Path:
@@ -112,7 +116,9 @@ def _words(detail: "ErrorDetails") -> str:
         case "string_type":
             return f"{_shown(detail['input'])} stands where text belongs"
         case "bool_type" | "bool_parsing":
-            return f"{_shown(detail['input'])} is neither true nor false"
+            meant = _TRUTH.get(str(detail["input"]).lower())
+            hint = f" (write {meant})" if meant else ""
+            return f"{_shown(detail['input'])} is neither true nor false{hint}"
         case "too_short":
             return "nothing is listed here; at least one entry is needed"
         case _:
@@ -129,6 +135,20 @@ def _hint(detail: "ErrorDetails") -> str | None:
     return None
 
 
+def _example(model: type[BaseModel], path: Path, error_type: str) -> str | None:
+    """Where a mapping or a list belongs, one that is right says more than a word for it."""
+    if error_type not in _SHAPES or not path or not isinstance(path[-1], str):
+        return None
+    from mrc.schema.fields import described  # reads the schema's source, and is needed for mistakes alone
+
+    above = _at(model, path[:-1])
+    if not _is_model(above):
+        return None
+    name = next((name for name, field in above.model_fields.items() if field.alias == path[-1]), "")
+    example = described(above)[name].example if name else ""
+    return f"write it as here: {example}" if example else None
+
+
 def _shown(value: object) -> str:
     if isinstance(value, dict):
         return "a mapping"
@@ -142,11 +162,16 @@ def _shown(value: object) -> str:
 
 def _keys(model: type[BaseModel], path: Path) -> list[str]:
     """The keys that the schema knows at `path`."""
+    found = _at(model, path)
+    return list(_fields(found)) if _is_model(found) else []
+
+
+def _at(model: type[BaseModel], path: Path) -> Any:
+    """The type of the value at `path`."""
     here: Any = model
     for step in path:
         here = _value_type(_bare(here), step)
-    found = _bare(here)
-    return list(_fields(found)) if _is_model(found) else []
+    return _bare(here)
 
 
 def _value_type(annotation: Any, step: str | int) -> Any:

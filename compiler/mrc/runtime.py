@@ -5,6 +5,7 @@ Settings of TGI: https://huggingface.co/docs/text-generation-inference/reference
 """
 
 from collections.abc import Iterator, Mapping
+from math import prod
 from typing import Any
 
 from mrc.records import dataclass
@@ -27,6 +28,7 @@ _VLLM_OWNED = {
     ),
     **dict.fromkeys(("api-key", "hf-token", "ssl-keyfile"), _CREDENTIAL),
 }  # fmt: skip
+_VLLM_SPLITS = ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size")
 _TGI_OWNED = {
     **dict.fromkeys(
         ("MODEL_ID", "REVISION", "LORA_ADAPTERS", "HOSTNAME", "PORT", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"),
@@ -183,6 +185,7 @@ def problems(version: ModelVersion) -> list[Problem]:
         found += _owned("vLLM", ("vllm", "config"), spec.vllm.config, _VLLM_OWNED)
         for name, value in spec.vllm.config.items():
             found += _nulls(("vllm", "config", name), value)
+        found += _devices(version)
     if spec.container is not None:
         found += _owned("a container", ("container", "env"), spec.container.env, _POD_OWNED)
     if spec.tgi is not None:
@@ -207,9 +210,13 @@ def _weights(key: str, llm: Vllm | Tgi, bundle: Mapping[Any, Any]) -> Iterator[P
 
 
 def _adapters(key: str, adapters: Mapping[str, str], known: set[str]) -> Iterator[Problem]:
+    kinds = ("safetensors", "bin", "pt") if key == "vllm" else ("safetensors", "bin")
     for name, folder in adapters.items():
         if f"{folder}/adapter_config.json" not in known:
             yield Problem((key, "adapters", name), f"the bundle has no {folder}/adapter_config.json: no adapter there")
+        elif not any(f"{folder}/adapter_model.{kind}" in known for kind in kinds):
+            wanted = f"{folder}/adapter_model.safetensors"
+            yield Problem((key, "adapters", name), f"the bundle has no {wanted}: the adapter has no weights")
 
 
 def _owned(who: str, path: Path, written: Mapping[str, Any], owned: Mapping[str, str]) -> Iterator[Problem]:
@@ -218,6 +225,22 @@ def _owned(who: str, path: Path, written: Mapping[str, Any], owned: Mapping[str,
             yield Problem(
                 (*path, name), f"{name} is not for the team to set for {who}: {owned[name]}", True, "leave it out"
             )
+
+
+def _devices(version: ModelVersion) -> Iterator[Problem]:
+    """A pod is one vLLM: it splits the model over the devices that the pod has, and over no others."""
+    assert version.spec.vllm is not None
+    config, resources = version.spec.vllm.config, version.spec.resources
+    split = {name: str(config[name]) for name in _VLLM_SPLITS if name in config}
+    devices = [amount.value for name, amount in resources.items() if name.endswith("/gpu")]
+    if not split or not devices or not all(number.isdecimal() for number in split.values()):
+        return
+    needed = prod(int(number) for number in split.values())
+    if needed > sum(devices):
+        what = " and ".join(f"{name}: {number}" for name, number in split.items())
+        message = f"{what} needs {needed} GPUs, and resources gives the pod {sum(devices)}"
+        hint = "give the pod as many GPUs as the model is split over"
+        yield Problem(("vllm", "config", next(iter(split))), message, hint=hint)
 
 
 def _nulls(path: Path, value: Any) -> Iterator[Problem]:

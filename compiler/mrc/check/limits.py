@@ -1,5 +1,6 @@
 """A policy may only be stricter than its environment's owners demand."""
 
+from mrc import catalogue
 from mrc.diagnostics import Diagnostic, error
 from mrc.link import Release
 from mrc.rollouts import stages
@@ -44,5 +45,10 @@ def check(release: Release) -> list[Diagnostic]:
     for name in limits.guardrails:
         if name not in bound:
             message = f"{where} demands a guardrail on {name} that rolls back"
-            found.append(document.report(MISSING_GUARDRAIL, ("spec", "guardrails"), message))
+            hint = None
+            router, runtime = release.environment.spec.router.kind, release.version.object.spec.runtime
+            if catalogue.measured_by(name) and name not in catalogue.available(router, runtime):
+                message += f", and nothing measures it there (router {router}, runtime {runtime})"
+                hint = f"ask the owners of {where} to demand what is measured there for {runtime}, too"
+            found.append(document.report(MISSING_GUARDRAIL, ("spec", "guardrails"), message, hint))
     return found

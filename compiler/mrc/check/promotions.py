@@ -11,6 +11,7 @@ from mrc.link import Fleet, Release
 from mrc.records import replace
 from mrc.schema.environment import Freeze
 from mrc.schema.policy import PolicyEnvironment
+from mrc.spelling import closest
 
 FROZEN = error(
     "MRC371", "a promotion during a freeze",
@@ -154,7 +155,12 @@ def _from(fleet: Fleet, base: Fleet | None, release: Release, *, forward: bool) 
         return []
     now = _served(fleet, release.model, source)
     if now is None or source == release.environment_name:
-        message = f"{release.model} is promoted from {source}, and the policy has no other environment of that name"
+        others = fleet.models[release.model].policy.spec.environments.keys() - {release.environment_name}
+        close = closest(source, sorted(others))
+        meant = f"; did you mean {close}?" if close else ""
+        message = (
+            f"{release.model} is promoted from {source}, and the policy has no other environment of that name{meant}"
+        )
         return [document.report(NO_SOURCE, (*release.path, "promotesFrom"), message)]
     return _been(fleet, base, release, source) if forward else []
 

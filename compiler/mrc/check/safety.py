@@ -123,5 +123,7 @@ def _stages(release: Release) -> list[Diagnostic]:
             message = f"{release.environment_name} has no traffic router (router: none); {able} can keep a version warm"
             found.append(document.report(NOT_WARM, (*path, "warm"), message))
         if policy.bake:
-            found.append(document.report(COLD_BAKE, (*path, "bake"), "bake without a traffic router"))
+            back = f"version {release.fallback.number}" if release.fallback else "the fallback"
+            message = f"an abort in the bake of {release.environment_name} starts {back} anew: nothing of it runs then"
+            found.append(document.report(COLD_BAKE, (*path, "bake"), message))
     return found

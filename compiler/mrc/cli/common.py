@@ -38,6 +38,8 @@ def moment(text: str) -> datetime:
 def work_tree(directory: Path) -> WorkTree:
     """The tree below the folder; a usage error where mrc.yaml is missing."""
     if not (directory / "mrc.yaml").is_file():
+        if (directory / "mrc.yml").is_file():
+            raise click.ClickException(f"mrc reads mrc.yaml, not mrc.yml: rename it in {directory.resolve()}")
         raise click.ClickException(
             f"there is no mrc.yaml in {directory.resolve()}: run mrc at the root of a repository of policies, "
             "or make one with mrc init DIR"

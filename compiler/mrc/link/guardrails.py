@@ -1,5 +1,6 @@
 """Guardrails as they are evaluated: the metric is found, and the limit read in its unit."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from mrc import catalogue, expression, promqlrules
@@ -145,10 +146,20 @@ def _no_metric(
         message = f"neither the catalogue nor mrc.yaml has a metric {name!r}" + (
             f"; did you mean {close}?" if close else ""
         )
-    hint = f"measured there: {', '.join(sorted(metrics))}; or declare one in mrc.yaml, or write promql with samples"
+    hint = f"measured there: {_listed(metrics)}; or declare one in mrc.yaml, or write promql with samples"
     if others:
-        hint += ", in a guardrail with environments: [...]; and name in this one those that have the metric"
+        hint += "; where another environment of this policy has the metric, name those in environments: [...]"
     return document.report(NO_METRIC, (*path, "metric"), message, hint)
+
+
+def _listed(names: Iterable[str]) -> str:
+    """The names, and a metric that there is by percentile once: latency_p50 (p90, p95, p99)."""
+    found: dict[str, list[str]] = {}
+    for name in sorted(names):
+        stem, mark, percent = name.rpartition("_p")
+        found.setdefault(stem if mark and percent.isdigit() else name, []).append(name)
+    also = {first: ", ".join(each.rpartition("_")[2] for each in rest) for first, *rest in found.values()}
+    return ", ".join(f"{first} ({rest})" if rest else first for first, rest in also.items())
 
 
 def _comparison(
@@ -196,7 +207,9 @@ def _comparison(
         return None
     if unit == "ratio" and not (0 <= limit < 1 if key == "max" else 0 < limit <= 1):
         message = f"{key}: {threshold} on a share: no value can be {'above' if key == 'max' else 'below'} it"
-        found.append(document.report(NEVER_WORSE, (*path, key), message))
+        percent = not threshold.suffix and 0 < threshold.number <= 100
+        hint = f"choose a limit inside the range; {threshold} percent is {threshold}%" if percent else None
+        found.append(document.report(NEVER_WORSE, (*path, key), message, hint))
         return None
     if metric is not None and key == "min" and limit <= 0 and unit != "number":
         found.append(document.report(NEVER_WORSE, (*path, key), f"min: {threshold}: {metric.name} is never below 0"))

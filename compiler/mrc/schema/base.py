@@ -1,6 +1,7 @@
 """What every document shares: strict models, the envelope, and text types with a pattern."""
 
 import re
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -20,10 +21,19 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, defer_build=True)
 
 
-def _text(pattern: str, what: str, longest: int, error: str = "pattern", *, any_ascii: bool = False) -> Any:
+def _text(
+    pattern: str,
+    what: str,
+    longest: int,
+    error: str = "pattern",
+    *,
+    any_ascii: bool = False,
+    meant: Callable[[str], str] | None = None,
+) -> Any:
     """Annotations of a string that must match `pattern` whole; `error` is pydantic's error type.
 
-    `any_ascii` says that all printable ASCII does which is not blank: most texts then need no pattern.
+    `any_ascii` says that all printable ASCII does which is not blank: most texts then need no pattern. `meant` turns
+    the usual mistake into what was meant, which the message then says where it fits the pattern.
     """
 
     @cache
@@ -35,7 +45,9 @@ def _text(pattern: str, what: str, longest: int, error: str = "pattern", *, any_
             return text
         if len(text) > longest or not compiled().fullmatch(text):
             shown = text if len(text) <= 80 else text[:77] + "..."
-            raise PydanticCustomError(error, "{shown} is not {what}", {"shown": repr(shown), "what": what})
+            instead = meant(text) if meant is not None else ""
+            hint = f' (write "{instead}")' if len(instead) <= longest and compiled().fullmatch(instead) else ""
+            raise PydanticCustomError(error, "{shown} is not {what}", {"shown": repr(shown), "what": f"{what}{hint}"})
         return text
 
     return AfterValidator(validate), _Described(pattern, what, longest)
@@ -56,6 +68,10 @@ class _Described(NamedTuple):
         return {"type": kind, "pattern": pattern, "maxLength": self.longest, "description": self.what}
 
 
+def _hyphens(text: str) -> str:
+    return re.sub(r"[\s_]+", "-", text.strip().lower())
+
+
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 # Nor what turns text round on the screen, and not in the file.
 _PRINTABLE = r"[^\x00-\x1f\x7f\x85\u2028-\u202e\u2066-\u2069\ud800-\udfff]*"
@@ -64,9 +80,17 @@ _URL = r"[^\s\x00-\x1f\x7f\"'<>\\^`{|}]+"
 
 # Names become file names, Kubernetes names and label values: 40 leaves room for `-canary` and `-v42-<hash>`.
 Name = Annotated[
-    str, *_text(r"[a-z](?:[-a-z0-9]*[a-z0-9])?", "a name of lower-case letters, digits and hyphens, 40 at most", 40)
+    str,
+    *_text(
+        r"[a-z](?:[-a-z0-9]*[a-z0-9])?",
+        "a name of lower-case letters, digits and hyphens, 40 at most",
+        40,
+        meant=_hyphens,
+    ),
 ]
-DnsLabel = Annotated[str, *_text(_LABEL, "a Kubernetes name of lower-case letters, digits and hyphens", 63)]
+DnsLabel = Annotated[
+    str, *_text(_LABEL, "a Kubernetes name of lower-case letters, digits and hyphens", 63, meant=_hyphens)
+]
 DnsName = Annotated[str, *_text(rf"{_LABEL}(?:\.{_LABEL})*", "a DNS name", 253)]
 # A host is `<model>-grpc.<domain>`, and 253 long at most.
 Domain = Annotated[str, *_text(rf"{_LABEL}(?:\.{_LABEL})*", "a DNS name below which there is room for models", 207)]
@@ -86,6 +110,16 @@ LabelKey = Annotated[
     *_text(
         rf"(?:{_LABEL}(?:\.{_LABEL})*/)?[A-Za-z0-9](?:[A-Za-z0-9._-]{{0,61}}[A-Za-z0-9])?",
         "a Kubernetes label key",
+        317,
+    ),
+]
+# https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/ : all others need a domain.
+ResourceName = Annotated[
+    str,
+    *_text(
+        rf"cpu|memory|ephemeral-storage|hugepages-[0-9]+[KMG]i"
+        rf"|{_LABEL}(?:\.{_LABEL})*/[A-Za-z0-9](?:[A-Za-z0-9._-]{{0,61}}[A-Za-z0-9])?",
+        "a resource of Kubernetes: cpu, memory, ephemeral-storage, or one with its domain such as nvidia.com/gpu",
         317,
     ),
 ]
@@ -137,7 +171,13 @@ ArtifactUri = Annotated[
 ]
 RepositoryUrl = Annotated[
     str,
-    *_text(rf"(?:https|ssh)://{_URL}", "an https:// or ssh:// address of a git repository", 2048),
+    *_text(
+        rf"(?:https|ssh)://{_URL}",
+        "an https:// or ssh:// address of a git repository",
+        2048,
+        # What git prints: user@host:path
+        meant=lambda text: re.sub(r"\A([^\s/:@]+@[^\s/:@]+):/?(?=[^\s/])", r"ssh://\1/", text),
+    ),
 ]
 
 

@@ -85,6 +85,10 @@ class PolicyEnvironment(Model):
     """Everything that varies by environment; nothing is merged or inherited."""
 
     serve: Serve
+    """The one line that a promotion or a rollback changes.
+
+    Example: {version: 42, fallback: 41}
+    """
     promotes_from: Name | None = None
     """The environment of this policy in which a version must have served before it serves here.
 

@@ -12,7 +12,15 @@ HubName = Annotated[
     str,
     *_text(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*", "a model of the hub as organisation/name", 200),
 ]
-OptionName = Annotated[str, *_text(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", "an option of vLLM, without its dashes", 100)]
+OptionName = Annotated[
+    str,
+    *_text(
+        r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*",
+        "an option of vLLM, without its dashes",
+        100,
+        meant=lambda text: text.strip("-").lower().replace("_", "-"),
+    ),
+]
 VariableName = Annotated[str, *_text(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable", 200)]
 HttpPath = Annotated[str, *_text(r"/[A-Za-z0-9._~/-]*", "the path of an HTTP address, such as /healthz", 200)]
 

@@ -9,10 +9,10 @@ from mrc.schema.base import (
     Envelope,
     FilePath,
     Image,
-    LabelKey,
     Metadata,
     Model,
     RepositoryUrl,
+    ResourceName,
     Sha256,
     exactly_one,
 )
@@ -82,7 +82,7 @@ class ModelVersionSpec(Model):
     Example: registry.example.com/tritonserver@sha256:8589c060db257c6c6eda34e049a3adfc4e8d98e5db36ecea5314b8b7f0799ea5
     Rendered: `image` of the serving container
     """
-    resources: dict[LabelKey, Quantity] = Field(min_length=1)
+    resources: dict[ResourceName, Quantity] = Field(min_length=1)
     """What each pod gets, as request and limit at once.
 
     Example: {cpu: 4, memory: 8Gi, nvidia.com/gpu: 1}
