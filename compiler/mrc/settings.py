@@ -1,6 +1,7 @@
 """Two releases of a model to the values that differ, and which of the differences make it looser."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -9,18 +10,22 @@ from mrc.guardrail import Bound, Guardrail, WorseThanStable, limit_in_words
 from mrc.link import Release
 from mrc.read import Document, Path
 from mrc.records import dataclass
-from mrc.rollouts import Stage, stages
+from mrc.rollouts import EVERYTHING, Stage, stages
 from mrc.schema import Verdict
-from mrc.schema.environment import Freeze
-from mrc.schema.units import Duration, Share
+from mrc.schema.environment import Freeze, Limits
+from mrc.schema.reconcile import Reconcile
+from mrc.schema.units import Duration, Positive, Share
 
 Direction = Literal["looser", "stricter", "other"]
 
 _ACTIONS = ("ticket", "page", "rollback")  # from the loosest to the strictest
+_COMPARED = ("max", "min", "worseThanStable", "burnRate", "absent")
+_WRITTEN = ("promql", "samples", "expression")
 # Told in words of their own.
 _APART = ("serve", "shadow", "canary", "blueGreen", "bake", "warm")
 _MODES = ("observe", "pullRequest", "commit")  # from the one that does nothing by itself
 _MISSING = ("ignore", "pause", "rollback")
+_TIERS = ("trend", "short", "immediate")  # from what nobody waits for to what a machine must see first
 
 
 @dataclass(frozen=True)
@@ -92,17 +97,28 @@ def _demanded(path: str, before: str | None, after: str | None) -> Direction:
             if before is None or after is None:
                 return "looser" if after is None else "stricter"
             return _less(Share.parse(before), Share.parse(after))
-        case "limits.retained" if before is not None and after is not None:
-            return _less(int(after), int(before))
+        case "limits.retained":
+            old, new = (Positive.parse(each) if each is not None else Limits().retained for each in (before, after))
+            return _less(new, old)
         case "limits.timeToRestore":
             return _budget(before and Duration.parse(before), after and Duration.parse(after))
         case "limits.guardrails":
-            old, new = set(json.loads(before or "[]")), set(json.loads(after or "[]"))
-            return "looser" if old - new else "stricter"
+            return "looser" if set(json.loads(before or "[]")) - set(json.loads(after or "[]")) else "stricter"
         case "reconcile.mode":
             return _less(_MODES.index(after or _MODES[0]), _MODES.index(before or _MODES[0]))
         case "reconcile.plainHosts":
             return "looser" if set(json.loads(after or "[]")) - set(json.loads(before or "[]")) else "stricter"
+        case "reconcile.cooldown" | "reconcile.verify" | "reconcile.recover":
+            least = getattr(Reconcile(), path.partition(".")[2])
+            was, now = (Duration.parse(each) if each is not None else least for each in (before, after))
+            return _less(was, now) if path == "reconcile.recover" else _less(now, was)
+        case "reconcile.breaker":
+            most = [Positive.parse(each) if each is not None else Reconcile().breaker for each in (before, after)]
+            return _less(*most)
+        case "reconcile.mass":
+            return _less(*(Share.parse(each) if each is not None else Reconcile().mass for each in (before, after)))
+        case _ if path.startswith("reconcile.healthy."):
+            return "looser" if after is None else "stricter" if before is None else "other"
         case _:
             return "other"
 
@@ -151,9 +167,15 @@ def _others(release: Release) -> dict[str, tuple[Path, str]]:
 
 
 def _promised(path: str, before: str | None, after: str | None) -> Direction:
-    if path == "timeToRestore":
-        return _budget(before and Duration.parse(before), after and Duration.parse(after))
-    return "looser" if path == "promotesFrom" and after is None else "other"
+    match path:
+        case "timeToRestore":
+            return _budget(before and Duration.parse(before), after and Duration.parse(after))
+        case "promotesFrom":  # another environment is not the one in which it had to serve
+            return "stricter" if before is None else "looser"
+        case "sideEffects":  # a shadow may copy requests now
+            return "looser" if before is None else "stricter"
+        case _:
+            return "other"
 
 
 def _budget(before: object, after: object) -> Direction:
@@ -164,31 +186,37 @@ def _budget(before: object, after: object) -> Direction:
 
 
 def _stages(release: Release) -> list[str]:
-    return [_stage(stage) for stage in stages(release) if stage.kind not in ("bake", "warm")]
+    return [_stage(release, stage) for stage in stages(release) if stage.kind not in ("bake", "warm")]
 
 
-def _stage(stage: Stage) -> str:
+def _stage(release: Release, stage: Stage) -> str:
+    shadow, blue_green = release.policy.shadow, release.policy.blue_green
     match stage.kind:
         case "traffic":
             return f"{stage.share} for {stage.length}"
         case "shadow":
-            return f"shadow {stage.share} for {stage.length}"
+            over = " over gRPC" if shadow is not None and shadow.protocol == "grpc" else ""
+            return f"shadow {stage.share} for {stage.length}{over}"
         case "approval":
             return f"approval by {stage.group}"
         case _:
-            return f"{stage.kind} for {stage.length}"
+            pods = blue_green.preview.replicas if blue_green is not None else None
+            here = f" on {pods} pod{'s' if pods > 1 else ''}" if pods is not None else ""
+            return f"{stage.kind} for {stage.length}{here}"
 
 
 def _exposure(old: list[Stage], new: list[Stage]) -> Direction:
-    """Looser when more users meet the new version than before: at some moment, or after so many approvals.
+    """Looser when more users meet the new version than before: at first, at some moment, or after so many approvals.
 
-    Also when an approval is gone, and when a shadow or a preview is less than it was.
+    Also when an approval is gone, or others may give it, and when a shadow or a preview is less than it was.
     """
-    if sum(stage.kind == "approval" for stage in new) < sum(stage.kind == "approval" for stage in old):
+    if Counter(stage.group for stage in old if stage.group) - Counter(stage.group for stage in new if stage.group):
         return "looser"
     for stage in old:
         if stage.kind in ("shadow", "preview") and not _as_long(stage, new):
             return "looser"
+    if _first(new) > _first(old):
+        return "looser"
     was, now = _curve(old), _curve(new)
     moments = sorted({moment for moment, _ in (*was, *now)})
     shares = [(_at(was, moment), _at(now, moment)) for moment in moments]
@@ -205,14 +233,19 @@ def _as_long(stage: Stage, others: list[Stage]) -> bool:
     )
 
 
+def _first(found: list[Stage]) -> Share:
+    """The share of the users who meet the new version first."""
+    return next((stage.share for stage in found if stage.answers), EVERYTHING)
+
+
 def _curve(found: list[Stage]) -> list[tuple[int, float]]:
-    """From which moment which share: milliseconds after the start without approvals."""
+    """From which moment which share: milliseconds after the start without approvals, and all of it at the end."""
     curve, moment = [(0, 0.0)], 0
     for stage in found:
         if stage.answers:
             curve.append((moment, float(stage.share)))
         moment += stage.length or 0
-    return curve
+    return [*curve, (moment, 1.0)]
 
 
 def _approved(found: list[Stage]) -> list[float]:
@@ -241,11 +274,14 @@ def _guardrails(before: Release, after: Release) -> Iterator[Difference]:
             direction: Direction = "stricter" if was is None else "looser"
             yield Difference(place, _limit(was) if was else None, _limit(now) if now else None, direction, path)
             continue
-        if _what(was) != _what(now):
-            key = next((key for key in ("max", "min", "worseThanStable") if key in written.get(name, {})), "metric")
+        if _metric(was) != _metric(now) or was.comparison != now.comparison:
+            key = next((key for key in _COMPARED if key in written.get(name, {})), "metric")
             yield Difference(place, _limit(was), _limit(now), _limits(was, now), (*path, key))
-        if _what(was)[0] == _what(now)[0] and _expressions(was) != _expressions(now):
-            yield Difference(f"{place} expression", _expressions(was), _expressions(now), "other", (*path, "metric"))
+        if _metric(was) == _metric(now):
+            for key, left, right in zip(_WRITTEN, _expressions(was), _expressions(now), strict=True):
+                if left != right:
+                    at = (*path, "metric" if key == "expression" else key)
+                    yield Difference(f"{place} {key}", left, right, "other", at)
         for key, left, right, way in (
             ("window", str(was.window), str(now.window), _less(was.window, now.window)),
             ("minSamples", str(was.min_samples), str(now.min_samples), _less(was.min_samples, now.min_samples)),
@@ -256,23 +292,25 @@ def _guardrails(before: Release, after: Release) -> Iterator[Difference]:
                 now.on_missing,
                 _less(_MISSING.index(now.on_missing), _MISSING.index(was.on_missing)),
             ),
-            ("tier", was.tier, now.tier, "other"),
+            ("tier", was.tier, now.tier, _less(_TIERS.index(now.tier), _TIERS.index(was.tier))),
         ):
             if left != right:
                 yield Difference(f"{place} {key}", left, right, way, (*path, key))
 
 
-def _expressions(guardrail: Guardrail) -> str | None:
-    """What mrc.yaml says of a metric of its own."""
+def _metric(guardrail: Guardrail) -> str | None:
+    """The metric's name; None for the team's own expression."""
+    return guardrail.metric.name if guardrail.metric is not None else None
+
+
+def _expressions(guardrail: Guardrail) -> tuple[str | None, ...]:
+    """What the team has written itself: in the guardrail, and of a metric in mrc.yaml."""
     measure = guardrail.metric.measure if guardrail.metric is not None else None
-    if not isinstance(measure, Own):
-        return None
-    return " ".join(f"{measure.written.value} of {measure.written.samples} samples in {measure.written.unit}".split())
-
-
-def _what(guardrail: Guardrail) -> tuple[object, ...]:
-    name = guardrail.metric.name if guardrail.metric is not None else None
-    return name, guardrail.promql, guardrail.samples_promql, guardrail.comparison
+    said = None
+    if isinstance(measure, Own):
+        said = f"{measure.written.value} of {measure.written.samples} samples in {measure.written.unit}"
+    written = (guardrail.promql, guardrail.samples_promql, said)
+    return tuple(" ".join(each.split()) if each else None for each in written)
 
 
 def _limit(guardrail: Guardrail) -> str:
@@ -281,7 +319,9 @@ def _limit(guardrail: Guardrail) -> str:
 
 
 def _limits(was: Guardrail, now: Guardrail) -> Direction:
-    """Comparable only where metric and kind of comparison are the same."""
+    """Looser too where the metric, the side or the kind of comparison is another: what was held to is not any more."""
+    if _metric(was) != _metric(now):
+        return "looser"
     old, new = was.comparison, now.comparison
     if isinstance(old, Bound) and isinstance(new, Bound) and old.worse == new.worse:
         return _less(old.limit, new.limit) if old.worse == "higher" else _less(new.limit, old.limit)
@@ -289,7 +329,7 @@ def _limits(was: Guardrail, now: Guardrail) -> Direction:
         more = new.relative > old.relative or new.absolute > old.absolute
         fewer = new.relative < old.relative or new.absolute < old.absolute
         return "looser" if more else "stricter" if fewer else "other"
-    return "other"
+    return "looser"
 
 
 def _less(value: object, than: object) -> Direction:

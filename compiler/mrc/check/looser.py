@@ -2,7 +2,7 @@
 
 from mrc.diagnostics import Diagnostic, warning
 from mrc.link import Fleet, Release
-from mrc.rollouts import Stage, stages
+from mrc.rollouts import stages
 from mrc.settings import Difference, of_environment, settings
 
 LOOSER = warning(
@@ -84,12 +84,12 @@ def _held_to(release: Release) -> tuple[object, ...]:
 
 
 def _steps(release: Release) -> list[tuple[object, ...]]:
-    """What becomes steps of Argo: all but what is warm."""
-    return [_step(stage) for stage in stages(release) if not stage.promoted]
-
-
-def _step(stage: Stage) -> tuple[object, ...]:
-    return stage.kind, stage.share, stage.length, stage.group
+    """What becomes steps of Argo: all but what is warm, and nothing of blue-green. Who approves is in none of them."""
+    if release.policy.blue_green is not None:
+        return [("blueGreen",)]
+    shadow = release.policy.shadow
+    mirrored = [("shadow", shadow.protocol)] if shadow is not None else []
+    return [*mirrored, *((stage.kind, stage.share, stage.length) for stage in stages(release) if not stage.promoted)]
 
 
 def _was(each: Difference) -> str:

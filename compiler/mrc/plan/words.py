@@ -97,7 +97,12 @@ def looser(plan: Plan) -> list[tuple[str, Setting]]:
 
 def setting(changed: Setting) -> str:
     """`bake: 2h → 30m`."""
-    return f"{changed.name}: {changed.before or 'none'} → {changed.after or 'none'}"
+    return f"{changed.name}: {there(changed.before)} → {there(changed.after)}"
+
+
+def there(value: str | None) -> str:
+    """A value, or that there is none: `none` is a value of its own."""
+    return "not there" if value is None else value
 
 
 def environment(changed: EnvironmentPlan) -> str:
