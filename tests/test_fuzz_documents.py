@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from examples import examples
@@ -92,6 +92,7 @@ class Constant:
     __hash__ = None  # type: ignore[assignment]
 
 
+@example({"<<": "no merge key, where it is quoted"})
 @given(MAPPING)
 def test_data_comes_back_out_of_what_others_write(data: dict[str, Any]) -> None:
     dumped = yaml.dump(data, Dumper=yaml.CSafeDumper, allow_unicode=True)

@@ -114,6 +114,18 @@ def test_an_incident_that_another_process_closes_has_every_time(tmp_path: Path) 
     }  # fmt: skip
 
 
+def test_a_clock_that_is_put_back_does_not_keep_people_waiting(tmp_path: Path) -> None:
+    """It was decided in two hours, and nobody would be called for as long."""
+    world = begin(tmp_path / "state", team(tmp_path))
+    world.clock.pass_(hours=2)
+    world.reconciler.step(seen([rollout()], [run()]))
+    world.clock.pass_(hours=-2)
+    for _ in range(8):
+        world.clock.pass_(minutes=2)
+        world.reconciler.step(seen([rollout(version=12, phase="progressing")]))
+    assert record(world)["outcome"]["state"] == "escalated"
+
+
 def test_who_is_started_again_and_again_escalates_all_the_same(tmp_path: Path) -> None:
     """Time that a process did not live counts: people wait for the way back, not for mrc."""
     first = begin(tmp_path / "state", team(tmp_path))

@@ -192,7 +192,7 @@ def _build(parser: Any, places: Places | None) -> Any:
             key = event.value
             if key in container:
                 raise RefusedError(REFUSED_YAML, f"the key {key!r} stands twice in one mapping", _start(event))
-            if key == "<<":
+            if key == "<<" and event.implicit[0]:
                 raise RefusedError(REFUSED_YAML, "merge keys are not read", _start(event))
             if places is not None:
                 places.keys[(*keys, key)] = places.values[(*keys, key)] = _start(event)

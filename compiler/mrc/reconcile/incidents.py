@@ -95,7 +95,7 @@ class Incidents:
             elif path in self.open:
                 self.open[path] = replace(self.open[path], incident=one)
             else:
-                self.open[path] = Progress(one, pushed=at)
+                self.open[path] = Progress(one, pushed=at, begun=at)
 
     def failing(self, tree: GitTree, now: datetime, waiting: Iterable[Incident]) -> dict[str, datetime]:
         """The models that failed lately, and when that was last decided; `waiting` are not merged yet."""
@@ -129,9 +129,9 @@ def _resumed(found: Incident, before: Progress | None) -> Progress:
     one = resumed(found)
     if before is None:
         return one
-    pushed, late = (one.pushed, False) if one.pushed is not None else (before.pushed, before.late)
+    pushed, begun = (one.pushed, one.begun) if one.pushed is not None else (before.pushed, before.begun)
     return replace(
-        one, pushed=pushed, late=late, synced=one.synced or before.synced, routed=one.routed or before.routed
+        one, pushed=pushed, begun=begun, synced=one.synced or before.synced, routed=one.routed or before.routed
     )
 
 

@@ -145,9 +145,9 @@ class Reconciler:
         for path in taken.opened:
             one = self._incidents.open[path]
             if self._proposals is None:
-                self._incidents.open[path] = one if one.pushed is not None else replace(one, pushed=now, late=True)
+                self._incidents.open[path] = one if one.pushed is not None else replace(one, pushed=now)
             elif one.incident.spec.affected is None:
-                self._incidents.open[path] = replace(one, pushed=now)  # it is merged
+                self._incidents.open[path] = replace(one, pushed=now, begun=now)  # it is merged
                 self.pushed(tree.commit)
 
     # What is done.

@@ -27,8 +27,8 @@ class Progress:
     affected: Affected | None = None
     told: Mapping[HookName, Told] = field(default_factory=dict)
     outcome: Outcome | None = None
-    late: bool = False
-    """Whether what was pushed was only found: it may have been there for long."""
+    begun: datetime | None = None
+    """From when the time to recover runs; None since it was decided. What was only found may be old."""
 
     @property
     def changed(self) -> bool:
@@ -46,7 +46,7 @@ class Progress:
 def resumed(found: Incident) -> Progress:
     """Where the record of an incident left off."""
     times = found.spec.times
-    return Progress(found, times.pushed, times.synced, times.routed, affected=found.spec.affected)
+    return Progress(found, times.pushed, times.synced, times.routed, affected=found.spec.affected, begun=times.pushed)
 
 
 def progress(
@@ -71,7 +71,9 @@ def progress(
         said = f"git names version {int(serve.version)}" if serve is not None else "the model does not serve any more"
         said += f"; not told: {', '.join(waiting)}" if waiting else ""
         return replace(before, outcome=Outcome(state="superseded", at=_stamp(now), message=line(said)))
-    found = before
+    # A clock that was put back meanwhile would keep people waiting for as long.
+    begun = min(before.begun or before.incident.spec.times.decided, now)
+    found = replace(before, begun=begun)
     if running is not None and running.version == version:
         found = replace(found, synced=found.synced or now)
         if running.phase == "stable":
@@ -82,8 +84,7 @@ def progress(
         message = f"version {version} has all traffic, and no guardrail finds it worse"
         return replace(found, outcome=Outcome(state="recovered", at=_stamp(now), message=line(message)))
     # A pull request may have waited for a person: the time begins when git says it.
-    pushed = before.pushed if not before.late else None
-    if now - (pushed or before.incident.spec.times.decided) > timedelta(milliseconds=int(limit)):
+    if now - begun > timedelta(milliseconds=int(limit)):
         message = f"not within {limit}: {_missing(found, version, verdicts, waiting)}"
         return replace(found, outcome=Outcome(state="escalated", at=_stamp(now), message=line(message)))
     return found
