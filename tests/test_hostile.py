@@ -170,7 +170,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "2 MB": (put(POLICY, "# a\n" * 500_000), "MRC001: the file has 2000000 bytes"),
     "many values": (put(POLICY, "a: [" + "1," * 300_000 + "]"), "MRC003: the document has more than 200000 values"),
     "long line": (edit(POLICY, "team: hello", "team: " + "x" * 500_000), "MRC103"),
-    "long key": (edit(POLICY, "replicas: 2", "x" * 500_000 + ": 2"), "MRC002: while scanning a simple key"),
+    "long key": (edit(POLICY, "replicas: 2", "x" * 500_000 + ": 2"), "MRC002: a key without a colon"),
     "two documents": (edit(POLICY, "kind:", "---\nkind:"), "MRC003: the file holds more than one document"),
     # bytes
     "empty": (put(POLICY, ""), "MRC002: the file holds no mapping"),

@@ -49,9 +49,9 @@ _CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "null": None
 class RefusedError(Exception):
     """The text is not a document; carries the finding."""
 
-    def __init__(self, rule: Rule, message: str, position: Position) -> None:
+    def __init__(self, rule: Rule, message: str, position: Position, hint: str | None = None) -> None:
         super().__init__(message)
-        self.rule, self.message, self.position = rule, message, position
+        self.rule, self.message, self.position, self.hint = rule, message, position, hint or rule.hint
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def read(file: str, data: bytes) -> Document | Diagnostic:
     except RefusedError as refused:
         line, column = refused.position
         rule = refused.rule
-        return Diagnostic(file, line, column, rule.code, refused.message, rule.severity, rule.hint)
+        return Diagnostic(file, line, column, rule.code, refused.message, rule.severity, refused.hint)
 
 
 def _parse(data: bytes) -> tuple[str, dict[str, Any]]:
@@ -112,6 +112,9 @@ def _parse(data: bytes) -> tuple[str, dict[str, Any]]:
     try:
         text = data.decode()
     except UnicodeDecodeError as problem:
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            said = "the file is not UTF-8; it looks like UTF-16, which some editors on Windows write"
+            raise RefusedError(UNREADABLE, said, (0, 0)) from None
         line = data.count(b"\n", 0, problem.start) + 1
         raise RefusedError(UNREADABLE, "the file is not UTF-8", (line, 1)) from None
     if (not text.isascii() or "\r" in text) and (match := re.search(_MISLEADING, text)):
@@ -120,7 +123,8 @@ def _parse(data: bytes) -> tuple[str, dict[str, Any]]:
         raise RefusedError(REFUSED_YAML, message, (line, match.start() - start + 1))
     found = _compose(text)
     if not isinstance(found, dict):
-        raise RefusedError(NOT_YAML, "the file holds no mapping", (1, 1))
+        hint = "begin with apiVersion, kind, metadata and spec"
+        raise RefusedError(NOT_YAML, "the file holds no mapping", (1, 1), hint)
     return text, found
 
 
@@ -130,18 +134,54 @@ def _compose(text: str, places: Places | None = None) -> Any:
     try:
         return _build(parser, places)
     except MarkedYAMLError as problem:
-        mark = problem.problem_mark or problem.context_mark
-        position = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        words = " ".join(part for part in (problem.context, problem.problem) if part)
-        there = "".join(text.split("\n")[mark.line : mark.line + 1]) if mark else ""
-        if mark and there[mark.column : mark.column + 1] == "\t":
-            words = "a tab stands where YAML wants blanks"
-        raise RefusedError(NOT_YAML, words or "the syntax is wrong", position) from None
+        if (conflict := _conflict(text)) is not None:
+            raise conflict from None
+        raise _not_yaml(problem, text) from None
     except ReaderError as problem:
         line = text.count("\n", 0, problem.position) + 1
         raise RefusedError(NOT_YAML, "the file has a character that YAML does not allow", (line, 1)) from None
     finally:
         parser.dispose()
+
+
+# libyaml's words in a reader's, and whether the place is that of its context: it sees lines later what is not closed.
+_SAID = {
+    "did not find expected key": (
+        "this line is not indented like the keys beside it, or follows a value that is closed already", False,
+    ),
+    "did not find expected '-' indicator": ("this line is not indented like the entries beside it", False),
+    "mapping values are not allowed in this context": (
+        "a colon cannot stand here: the line is indented too far, or the value needs quotes", False,
+    ),
+    "could not find expected ':'": ("a key without a colon and a blank after it", True),
+    "did not find expected ',' or ']'": ("this [ is not closed, or a comma is missing in it", True),
+    "did not find expected ',' or '}'": ("this { is not closed, or a comma is missing in it", True),
+    "found unexpected end of stream": ("this quotation mark is not closed", True),
+    "found character that cannot start any token": ("a value cannot begin so without quotes", False),
+}  # fmt: skip
+
+
+def _not_yaml(problem: MarkedYAMLError, text: str) -> RefusedError:
+    said, at_context = _SAID.get(problem.problem or "", ("", False))
+    mark = (problem.context_mark if at_context else None) or problem.problem_mark or problem.context_mark
+    words = said or " ".join(part for part in (problem.context, problem.problem) if part)
+    tab = problem.problem_mark
+    if tab and "".join(text.split("\n")[tab.line : tab.line + 1])[tab.column : tab.column + 1] == "\t":
+        words, mark = "a tab stands where YAML wants blanks", tab
+    return RefusedError(NOT_YAML, words or "the syntax is wrong", (mark.line + 1, mark.column + 1) if mark else (1, 1))
+
+
+def _conflict(text: str) -> RefusedError | None:
+    """The first conflict that a merge left in the text."""
+    lines = text.split("\n")
+    begins = [number for number, line in enumerate(lines, 1) if re.match(r"<{7}(?: |\r?$)", line)]
+    ends = [number for number, line in enumerate(lines, 1) if re.match(r">{7}(?: |\r?$)", line)]
+    if not begins or not ends:
+        return None
+    more = f", and {len(begins) - 1} more below" if len(begins) > 1 else ""
+    message = f"a conflict of a merge was left here, until line {ends[0]}{more}"
+    hint = "choose what holds, and remove the lines that begin with <<<<<<<, ======= and >>>>>>>"
+    return RefusedError(NOT_YAML, message, (begins[0], 1), hint)
 
 
 def _build(parser: Any, places: Places | None) -> Any:
