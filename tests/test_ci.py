@@ -196,6 +196,14 @@ def test_no_module_of_the_pull_request_is_run() -> None:
     assert re.findall(r"python3 (\S+)", steps) == ["-I", '"$here/comment.py"']
 
 
+def test_ci_installs_no_stranger() -> None:
+    """In the public index the name is another project's: whoever has it there would run with what CI may do."""
+    for file in ("templates/init/.github/workflows/mrc.yaml", "ci/gitlab/mrc.gitlab-ci.yml"):
+        installed = re.findall(r"pip install (?:--\S+ )*'(.*)'", (TOP / file).read_text())
+        assert len(installed) == 1
+        assert re.fullmatch(r"mrc @ git\+https://git\.example\.com/mrc@v[0-9.]+", installed[0])
+
+
 def test_the_action_and_the_template_are_what_their_platforms_take() -> None:
     check = [BIN / "check-jsonschema", "--builtin-schema"]
     for schema, file in (("github-actions", "action.yml"), ("gitlab-ci", "ci/gitlab/mrc.gitlab-ci.yml")):

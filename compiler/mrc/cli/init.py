@@ -19,4 +19,5 @@ def init(directory: Path) -> int:
     steps = "mrc render && git add ." if (directory / ".git").exists() else "git init && mrc render && git add ."
     enter = "" if directory.samefile(Path.cwd()) else f"  cd {shlex.quote(str(directory))}\n"
     click.echo(f"{'The repository' if not enter else directory} is ready. Next:\n\n{enter}  {steps}\n")
+    click.echo("Make yours: the address of mrc in .github/workflows/mrc.yaml, and the teams in CODEOWNERS.")
     return 0
