@@ -8,7 +8,7 @@ import re
 import subprocess
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from mrc.fetch import Manifest, parse_manifest
 from mrc.reconcile import signals, verify
 from mrc.reconcile.git import GitError
 from mrc.reconcile.ledger import Pushed
-from reconciling import BEGIN, MODEL, Team, alert, begin, git, rollout, run, seen, team
+from reconciling import MODEL, Team, alert, begin, git, rollout, run, seen, team
 from test_hostile import calm, forked
 
 POLICY = f"policies/{MODEL}/policy.yaml"
@@ -77,7 +77,7 @@ def test_the_incident_is_closed_when_the_target_serves(tmp_path: Path) -> None:
 def test_an_alert_after_the_promotion_brings_the_fallback_back(tmp_path: Path) -> None:
     world = begin(tmp_path / "state", team(tmp_path))
     failures = signals.alerts([alert()], "production")
-    world.reconciler.step(seen([rollout(phase="stable")], more=failures, now=BEGIN + timedelta(minutes=1)))
+    world.reconciler.step(seen([rollout(phase="stable")], more=failures))
     assert world.team.log()[0] == "Roll sentiment back to 12 in production"
 
 

@@ -200,6 +200,43 @@ def test_a_target_that_nobody_can_judge_is_not_healthy(tmp_path: Path) -> None:
     assert len(world.monitored.pages) == 1
 
 
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ([], "there is no Rollout of sentiment in the cluster"),
+        ([rollout(version=13, phase="stable")], "the Rollout is not any more asked for version 12, but for 13"),
+        (
+            [rollout(version=12, phase="progressing")],
+            "version 12 does not have all traffic any more: its Rollout is pr",
+        ),
+        ([rollout(version=12, phase="stable")], "Prometheus cannot be asked whether it is healthy"),
+    ],
+)
+def test_who_is_called_reads_what_is_missing_now(tmp_path: Path, found: list[Any], said: str) -> None:
+    """It had all traffic once. What has become of it since is not Prometheus' silence."""
+    world = begin(tmp_path / "state", team(tmp_path))
+    world.reconciler.step(seen([rollout()], [run()]))
+    world.monitored.silent = True
+    world.clock.pass_(minutes=5)
+    world.reconciler.step(seen([rollout(version=12, phase="stable")]))
+    world.clock.pass_(minutes=6)
+    world.reconciler.step(seen(found))
+    (page,) = world.monitored.pages
+    assert said in page["annotations"]["description"]
+
+
+def test_hooks_are_told_of_some_time_whatever_the_clocks_say(tmp_path: Path) -> None:
+    """Argo's clock is an hour ahead: what begins after it ended is reprocessed by nobody."""
+    hooked = Hooked()
+    world = begin(tmp_path / "state", team(tmp_path, reconcile=PLAIN, policy=HOOKS), hook=hooked)
+    world.reconciler.step(seen([rollout(at=BEGIN + timedelta(hours=1))], [run()]))
+    for _ in range(2):
+        world.clock.pass_(seconds=10)
+        world.reconciler.step(seen([rollout(version=12, phase="stable")]))
+    told = json.loads(hooked.calls[0].body)
+    assert told["from"] < told["until"]
+
+
 @pytest.mark.parametrize(("guardrail", "sessions"), [("latency", "drain"), ("errors", None), ("unknown", None)])
 def test_what_fails_hard_drops_its_sessions_and_what_is_merely_worse_drains(
     tmp_path: Path, guardrail: str, sessions: str | None

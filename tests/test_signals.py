@@ -23,12 +23,13 @@ from mrc.reconcile.failure import Failure
 from mrc.reconcile.gates import Gate
 from mrc.reconcile.message import message
 from mrc.reconcile.records import emit
-from mrc.reconcile.signals import aborted, alerts, running, slim
+from mrc.reconcile.signals import aborted, alerts, own, remembering, running, slim
 from mrc.reconcile.stage import stage
 from mrc.schema.policy import Serve
 from mrc.schema.units import Positive
-from reconciling import ENVIRONMENT, alert, rollout, run
+from reconciling import ENVIRONMENT, MODEL, alert, rollout, run
 
+REVISION = "rollout.argoproj.io/revision"
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 INCIDENT = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{8}")
 KEYS = [
@@ -76,7 +77,7 @@ def test_whatever_stands_in_a_rollout_or_its_runs_is_read_or_left(
     found["status"] |= status
     mine = run()
     mine["status"] |= seen
-    failure = aborted(slim(found), [mine, run() | owned, owned], ENVIRONMENT, NOW)
+    failure = aborted(slim(found), [mine, run() | owned, owned], ENVIRONMENT)
     if failure is not None:
         recorded(failure)
         assert INCIDENT.fullmatch(failure.incident)
@@ -172,3 +173,56 @@ def test_a_watch_that_is_closed_at_once_is_not_asked_for_without_end() -> None:
 
     Rollouts(Cluster(), "models", ENVIRONMENT, lambda *_, **__: None).follow(Stop())  # type: ignore[arg-type]
     assert waited > 5
+
+
+def test_an_abort_that_argo_has_not_seen_yet_is_none() -> None:
+    """Nobody has moved traffic, and without its time the same abort would be another incident at each look."""
+    found = rollout(message="")
+    del found["status"]["abortedAt"]
+    state = running(found, ENVIRONMENT)
+    assert state is not None
+    assert state.phase == "unknown"
+    assert aborted(found, [run()], ENVIRONMENT) is None
+
+
+def test_what_an_earlier_try_of_the_version_saw_is_not_held_against_this_one() -> None:
+    """Argo keeps the runs: the same pods are the same hash, and what they were once blamed for is not why now."""
+    found = rollout(message="RolloutAborted: Rollout aborted update to revision 6", annotations={REVISION: "6"})
+    earlier, retried, mine = run(uid="run-1"), run(uid="run-2"), run(uid="run-3")
+    earlier["metadata"]["annotations"] = {REVISION: "4"}
+    retried["metadata"]["annotations"] = mine["metadata"]["annotations"] = {REVISION: "6"}
+    retried["status"]["completedAt"] = "2026-11-20T08:40:00Z"
+    mine["status"]["completedAt"] = "2026-11-20T08:59:59Z"
+    by_person = aborted(slim(found), [earlier, retried], ENVIRONMENT)
+    assert by_person is not None
+    assert (by_person.kind, by_person.blamed, by_person.evidence) == ("abort", False, ())
+    analysed = aborted(slim(found), [earlier, retried, mine], ENVIRONMENT)
+    assert analysed is not None
+    assert (analysed.cause, analysed.kind, len(analysed.evidence)) == ("analysisrun/run-3", "analysis", 1)
+
+
+def test_a_copy_of_a_rollout_is_not_the_model() -> None:
+    """Somebody tries something in a Rollout of another name, with the same labels; its abort is not the model's."""
+    mine, copy_, renamed = rollout(phase="stable"), rollout(), rollout(model="fraud")
+    copy_["metadata"]["name"] = "a-try"
+    renamed["metadata"]["name"] = "team-fraud"
+    for objects in ([mine, copy_, renamed], [renamed, copy_, mine]):
+        found, others = own(objects, ENVIRONMENT)
+        assert [each["metadata"]["name"] for each in found] == [MODEL, "team-fraud"]
+        assert others == ["a-try"]
+
+
+def test_what_argo_says_once_of_a_deadline_is_remembered() -> None:
+    first, then = rollout(), rollout(message="Rollout aborted update to revision 4")
+    said = 'ReplicaSet "x" has timed out progressing.'
+    first["status"]["conditions"] = [{"type": "Progressing", "reason": "ProgressDeadlineExceeded", "message": said}]
+    first["status"]["message"] = f"ProgressDeadlineExceeded: {said}"
+    later = remembering(slim(first), slim(then))
+    for each in (slim(first), later, remembering(later, slim(then))):
+        failure = aborted(each, [], ENVIRONMENT)
+        assert failure is not None
+        assert (failure.kind, failure.blamed) == ("deadline", True)
+    then["status"]["abortedAt"] = "2026-11-20T10:00:00Z"
+    other = aborted(remembering(later, slim(then)), [], ENVIRONMENT)
+    assert other is not None
+    assert other.kind == "abort"

@@ -184,3 +184,22 @@ def test_a_remote_that_refuses_pages_and_is_asked_again_by_a_slow_ssh(tell: Tell
         remotes.hook(team.remote, "pre-receive", "exit 0")
         line.delay = 0.3  # and slow
         went_back(story, ledger, to=1)
+
+
+def test_pods_that_never_become_ready_are_blamed_by_who_comes_later(tell: Tell) -> None:
+    """Argo says once that the deadline passed, and a moment later only that it aborted."""
+    story = tell()
+    ledger, team = reconciler.of(story.repository), story.repository
+    team.edit("policies/greeter/versions/2.yaml", "memory: 1Gi}", "memory: 1Gi, example.com/tpu: 1}")  # no node has one
+    team.edit("policies/greeter/versions/2.yaml", "spec:\n", "spec:\n  startup: 5s\n")
+    team.promote(2)
+    story.until("Argo aborted", story.aborted)
+    print(story.rollout()["status"])
+    print(story.plane.items(f"/api/v1/namespaces/{story.namespace}/events"))
+    time.sleep(5)
+    print(story.rollout()["status"])
+    with reconciling(story):
+        went_back(story, ledger, to=1)
+    (incident,) = ledger.incidents()
+    assert incident["cause"]["kind"] == "deadline"
+    assert ledger.rejected() == {2}

@@ -205,6 +205,7 @@ class Monitored:
     bad: set[tuple[str, str, int]] = field(default_factory=set)
     pages: list[Mapping[str, Any]] = field(default_factory=list)
     deaf: bool = False
+    silent: bool = False
 
     def problems(self, healthy: Mapping[str, str]) -> tuple[str, ...]:
         return self.unhealthy
@@ -213,6 +214,8 @@ class Monitored:
         return "is 0.2, the limit is 0.01" if (model, guardrail, version) in self.bad else None
 
     def verdicts(self, environment: str, model: str, version: int) -> dict[str, bool]:
+        if self.silent:
+            raise MonitoringError("Prometheus does not answer")
         worse = {name for each, name, number in self.bad if (each, number) == (model, version)}
         return {"errors": False, **dict.fromkeys(worse, True)}
 
@@ -264,8 +267,9 @@ def begin(
     return World(made, found, monitored, clock, log)
 
 
-def seen(rollouts: Iterable[Mapping[str, Any]] = (), runs: Iterable[Mapping[str, Any]] = (), now: datetime = BEGIN,
-         more: Iterable[Any] = ()) -> Seen:  # fmt: skip
+def seen(
+    rollouts: Iterable[Mapping[str, Any]] = (), runs: Iterable[Mapping[str, Any]] = (), more: Iterable[Any] = ()
+) -> Seen:
     """What a service would see of these objects."""
     rollouts, runs = list(rollouts), list(runs)
     found = Seen(list(more))
@@ -273,7 +277,7 @@ def seen(rollouts: Iterable[Mapping[str, Any]] = (), runs: Iterable[Mapping[str,
         state = running(each, ENVIRONMENT)
         if state is not None:
             found.running[state.model] = state
-        failure = aborted(each, runs, ENVIRONMENT, now)
+        failure = aborted(each, runs, ENVIRONMENT)
         if failure is not None:
             found.failures.append(failure)
     return found

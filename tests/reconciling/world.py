@@ -250,7 +250,7 @@ class World:
             state = signals.running(rollout, ENVIRONMENT)
             assert state is not None
             found.running[state.model] = state
-            failure = signals.aborted(rollout, self.cluster.runs(), ENVIRONMENT, self.now)
+            failure = signals.aborted(rollout, self.cluster.runs(), ENVIRONMENT)
             found.failures += [failure] if failure is not None else []
         found.failures += signals.alerts(self.cluster.alerts(), ENVIRONMENT)
         return found

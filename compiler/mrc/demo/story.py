@@ -59,7 +59,7 @@ class Story:
             running = signals.running(rollout, ENVIRONMENT)
             assert running is not None
             seen.running[running.model] = running
-            failure = signals.aborted(rollout, self.cluster.runs(), ENVIRONMENT, self.now)
+            failure = signals.aborted(rollout, self.cluster.runs(), ENVIRONMENT)
             seen.failures += [failure] if failure is not None else []
         seen.failures += signals.alerts(self.cluster.alerts(), ENVIRONMENT)
         begin = self._log.tell()

@@ -19,7 +19,7 @@ import urllib3
 import yaml
 
 from mrc import labels
-from mrc.reconcile.signals import Object, slim
+from mrc.reconcile.signals import Object, remembering, slim
 
 PAGE = 500
 SERVER_SECONDS = 300
@@ -185,7 +185,8 @@ class Rollouts:
         table: dict[str, Object] = {}
         for page in self.pages():
             for rollout in page["items"]:
-                table[rollout["metadata"]["name"]] = slim(rollout)
+                name = rollout["metadata"]["name"]
+                table[name] = remembering(self._table.get(name), slim(rollout))
         with self._lock:
             self._table = table
         self.listed = time.monotonic()
@@ -221,7 +222,7 @@ class Rollouts:
         with self._lock:
             before = self._table.get(name)
             if kind in ("ADDED", "MODIFIED"):
-                self._table[name] = slim(item)
+                self._table[name] = remembering(before, slim(item))
             elif kind == "DELETED":
                 self._table.pop(name, None)
             news = self._table.get(name) != before

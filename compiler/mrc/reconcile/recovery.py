@@ -85,7 +85,7 @@ def progress(
         return replace(found, outcome=Outcome(state="recovered", at=_stamp(now), message=line(message)))
     # A pull request may have waited for a person: the time begins when git says it.
     if now - begun > timedelta(milliseconds=int(limit)):
-        message = f"not within {limit}: {_missing(found, version, verdicts, waiting)}"
+        message = f"not within {limit}: {_missing(found, version, running, verdicts, waiting)}"
         return replace(found, outcome=Outcome(state="escalated", at=_stamp(now), message=line(message)))
     return found
 
@@ -102,14 +102,27 @@ def affected(found: Progress, guardrails: Mapping[str, Guardrail]) -> Affected:
     usual = [windows[name] for name, one in guardrails.items() if one.tier != "trend"]
     longest = max(saw or usual, default=Duration(0))
     since = spec.times.onset - timedelta(milliseconds=int(longest))
-    return Affected.model_validate({"from": _stamp(since), "until": _stamp(found.routed)})
+    until = max(found.routed, spec.times.onset)  # two clocks: whoever is told must not be told of no time at all
+    return Affected.model_validate({"from": _stamp(since), "until": _stamp(until)})
 
 
-def _missing(found: Progress, version: int, verdicts: Mapping[str, bool] | None, waiting: Sequence[HookName]) -> str:
-    if found.synced is None:
-        return f"the Rollout was never asked for version {version}: is the syncer running?"
-    if found.routed is None:
-        return f"version {version} does not have all traffic"
+def _missing(
+    found: Progress,
+    version: int,
+    running: Running | None,
+    verdicts: Mapping[str, bool] | None,
+    waiting: Sequence[HookName],
+) -> str:
+    if running is None:
+        return f"there is no Rollout of {found.incident.metadata.model} in the cluster"
+    if running.version != version:
+        again = "never" if found.synced is None else "not any more"
+        asked = f"the Rollout is {again} asked for version {version}, but for {running.version}"
+        return f"{asked}: is the syncer running, and is nobody else?"
+    if running.phase != "stable":
+        how = {"aborted": "is aborted", "paused": "is paused", "unknown": "was not seen by Argo yet"}
+        said = f"its Rollout {how.get(running.phase, 'is progressing')}"
+        return f"version {version} does not have all traffic{' any more' if found.routed else ''}: {said}"
     if verdicts is None:
         return "Prometheus cannot be asked whether it is healthy"
     if not verdicts:

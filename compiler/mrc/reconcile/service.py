@@ -19,7 +19,7 @@ from mrc.reconcile.monitoring import Monitoring, MonitoringError
 from mrc.reconcile.proposals import Proposals
 from mrc.reconcile.reconciler import Reconciler, RefusedError, Seen
 from mrc.reconcile.rights import needs, refused
-from mrc.reconcile.signals import Object, aborted, alerts, running
+from mrc.reconcile.signals import Object, aborted, alerts, own, running
 from mrc.reconcile.sync import Syncer
 from mrc.reconcile.telemetry import Telemetry
 from mrc.schema import Environment
@@ -54,6 +54,7 @@ class Service:
         self._telemetry, self._clock, self._every = telemetry, clock, every
         self._beat: float | None = None
         self._unread: dict[str, float] = {}
+        self._others: set[str] = set()
 
     def problem(self, now: float) -> str | None:
         """What is wrong with the process itself; a remote that does not answer is not."""
@@ -182,10 +183,14 @@ class Service:
         seen = Seen()
         table = rollouts.all()
         self._telemetry.set("mrc_reconciler_rollouts", len(table))
-        for rollout in table:
+        mine, others = own(table, self._name)
+        for name in set(others) - self._others:
+            said = "another Rollout has the labels of a model: nothing is done about it"
+            self._telemetry.log(said, level="warning", rollout=name)
+        self._others = set(others)
+        for rollout in mine:
             found = running(rollout, self._name)
-            if found is None:
-                continue
+            assert found is not None
             seen.running[found.model] = found
             if found.phase == "aborted" and (failure := self._aborted(rollouts, rollout)) is not None:
                 seen.failures.append(failure)
@@ -197,7 +202,7 @@ class Service:
         return seen
 
     def _aborted(self, rollouts: Rollouts, rollout: Object) -> Failure | None:
-        look = partial(aborted, rollout, environment=self._name, now=self._clock())
+        look = partial(aborted, rollout, environment=self._name)
         uid = str(rollout["metadata"].get("uid"))
         try:
             found = look(rollouts.runs(rollout))

@@ -5,7 +5,7 @@ Level-triggered: each function tells what is the case, however often it is asked
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mrc import labels
@@ -21,6 +21,9 @@ _ANALYSED = ("Step-based", "Background analysis", "Blue/green", "post-promotion 
              "Step Plugin", "Metric ")  # fmt: skip
 _DEADLINE = "has timed out progressing"
 _RUN_LABEL = "rollouts-pod-template-hash"
+_REVISION = "rollout.argoproj.io/revision"
+_AT_ONCE = timedelta(minutes=2)
+"""How long after a run has ended Argo aborts for it, at most; what ended earlier was about another try."""
 
 Object = Mapping[str, Any]
 
@@ -35,11 +38,23 @@ def slim(rollout: Object) -> dict[str, Any]:
             "name": metadata.get("name"), "namespace": metadata.get("namespace"), "uid": metadata.get("uid"),
             "generation": metadata.get("generation"),
             "labels": {key: value for key, value in mapping(metadata, "labels").items() if key in _READ},
+            "annotations": {_REVISION: mapping(metadata, "annotations").get(_REVISION)},
         },
         "spec": {"template": {"metadata": {"labels": {labels.VERSION: template.get(labels.VERSION)}}}},
         "status": {key: status[key] for key in _STATUS if key in status}
         | ({"conditions": aborted} if aborted else {}),
     }  # fmt: skip
+
+
+def remembering(before: Object | None, rollout: dict[str, Any]) -> dict[str, Any]:
+    """A Rollout with the cause of its abort, where that was seen before: of a deadline Argo speaks once, and a moment
+    later says only that it aborted."""
+    was, now = mapping(before, "status"), rollout["status"]
+    mine = mapping(before, "metadata").get("uid") == rollout["metadata"]["uid"]
+    same = mine and now.get("abort") and now.get("abortedAt") == was.get("abortedAt")
+    if same and _DEADLINE in _abort_message(was) and _DEADLINE not in _abort_message(now):
+        now["conditions"], now["message"] = [], was.get("message")
+    return rollout
 
 
 _READ = (labels.MODEL, labels.ENVIRONMENT)
@@ -65,10 +80,31 @@ def running(rollout: Object, environment: str) -> Running | None:
     if str(status.get("observedGeneration")) != str(metadata.get("generation")):
         return Running(model, version, "unknown")
     if status.get("abort"):
-        return Running(model, version, "aborted", _time(status.get("abortedAt")))
+        # Whoever aborts writes the one, and Argo the other when it does: until then, no traffic has moved.
+        since = _time(status.get("abortedAt"))
+        return Running(model, version, "aborted" if since is not None else "unknown", since)
     stable = status.get("phase") == "Healthy" and status.get("stableRS") == status.get("currentPodHash")
     paused = bool(status.get("pauseConditions"))
     return Running(model, version, "stable" if stable else "paused" if paused else "progressing")
+
+
+def own(rollouts: Iterable[Object], environment: str) -> tuple[list[Object], list[str]]:
+    """Of each model of the environment the one Rollout that is its own, and the names of the others.
+
+    A copy that somebody made to try something has the same labels: what is rendered bears the model's name, unless a
+    kustomization renames it.
+    """
+    found: dict[str, Object] = {}
+    others = []
+    for rollout in sorted(rollouts, key=lambda each: str(mapping(each, "metadata").get("name"))):
+        model, name = _identity(rollout, environment)[0], mapping(rollout, "metadata").get("name")
+        if model is None:
+            continue
+        if name == model and model in found:
+            rollout, found[model] = found[model], rollout
+        if found.setdefault(model, rollout) is not rollout:
+            others.append(str(mapping(rollout, "metadata").get("name")))
+    return list(found.values()), others
 
 
 def _identity(rollout: Object, environment: str) -> tuple[str | None, int | None]:
@@ -79,16 +115,17 @@ def _identity(rollout: Object, environment: str) -> tuple[str | None, int | None
     return model, int(version)
 
 
-def aborted(rollout: Object, runs: Iterable[Object], environment: str, now: datetime) -> Failure | None:
+def aborted(rollout: Object, runs: Iterable[Object], environment: str) -> Failure | None:
     """The failure of an aborted Rollout; None while it is not aborted, or its status is of another spec."""
     found = running(rollout, environment)
     if found is None or found.phase != "aborted":
         return None
     metadata, status = rollout["metadata"], rollout["status"]
-    onset = found.since or now
+    assert found.since is not None
+    onset = found.since
     message = _abort_message(status)
     common: dict[str, Any] = {"model": found.model, "version": found.version, "onset": onset}
-    failed = [run for run in runs if _of(run, metadata.get("uid"), status.get("currentPodHash"))]
+    failed = [run for run in runs if _of(run, metadata, status.get("currentPodHash"), onset)]
     failed = [run for run in failed if mapping(run, "status").get("phase") in ("Failed", "Error")]
     if failed:
         # A run that Failed tells of the model; one in Error could not ask.
@@ -101,8 +138,7 @@ def aborted(rollout: Object, runs: Iterable[Object], environment: str, now: date
             evidence=tuple(pair for each in failed for pair in _evidence(each)), **common,
         )  # fmt: skip
     # With the version: Argo notes seconds, and in one of them another version may be aborted.
-    at = status.get("abortedAt") or metadata.get("generation")
-    cause = _line(f"rollout/{metadata.get('uid')}/{found.version}/{at}")
+    cause = _line(f"rollout/{metadata.get('uid')}/{found.version}/{status['abortedAt']}")
     if _DEADLINE in message:
         return Failure(cause, "deadline", message=message, blamed=True, **common)
     if any(words in message for words in _ANALYSED):
@@ -117,10 +153,17 @@ def _abort_message(status: Object) -> str:
     return _line(texts[0] if texts else str(status.get("message") or "aborted"))
 
 
-def _of(run: Object, owner: object, template: object) -> bool:
+def _of(run: Object, rollout: Object, template: object, at: datetime) -> bool:
+    """Whether it is about the try that was aborted then: the version may have been tried before."""
     metadata = mapping(run, "metadata")
     owners = [each.get("uid") for each in mappings(metadata, "ownerReferences")]
-    return owner in owners and mapping(metadata, "labels").get(_RUN_LABEL, template) == template
+    if rollout.get("uid") not in owners or mapping(metadata, "labels").get(_RUN_LABEL, template) != template:
+        return False
+    revision, its = (mapping(each, "annotations").get(_REVISION) for each in (rollout, metadata))
+    if revision is not None and its is not None and revision != its:
+        return False
+    ended = _time(mapping(run, "status").get("completedAt"))  # a person can let Argo retry the same revision
+    return ended is None or at - ended <= _AT_ONCE
 
 
 def _evidence(run: Object) -> list[tuple[str, str]]:
