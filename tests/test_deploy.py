@@ -153,9 +153,9 @@ class Recording:
         raise ClusterError(410, "gone")
 
     def _note(self, path: str, query: dict[str, str], method: str) -> None:
-        match = re.fullmatch(r"/apis/([^/]+)/[^/]+/namespaces/([^/]+)/([^/]+)(?:/([^/]+))?", path)
+        match = re.fullmatch(r"/api(?:s/([^/]+))?/v[^/]+/namespaces/([^/]+)/([^/]+)(?:/([^/]+))?", path)
         assert match is not None, path
-        group, namespace, resource, name = match.groups()
+        group, namespace, resource, name = match.groups(default="")
         reads = "get" if name else "watch" if query.get("watch") else "list"
         verb = {"GET": reads, "PUT": "update", "POST": "create", "PATCH": "patch"}[method]
         self.asked.add((namespace, group, resource, name or "*", verb))
@@ -169,6 +169,7 @@ def asked() -> set[Right]:
     rollouts = Rollouts(cluster, "models", "production", lambda *_, **__: stop.set())  # type: ignore[arg-type]
     rollouts.follow(stop)
     rollouts.runs({"metadata": {"uid": "1"}, "status": {}})
+    rollouts.events({"metadata": {"uid": "1"}})
     sync = Sync.model_validate({"argoCD": {"application": "models-production"}})
     Syncer(cluster, sync, None, telemetry).ask(BEGIN)
     return cluster.asked

@@ -173,6 +173,50 @@ def test_a_page_stands_until_somebody_had_the_time_to_see_it(tmp_path: Path) -> 
     assert len(world.monitored.pages) == 2
 
 
+def test_a_clock_that_is_put_back_does_not_keep_people_waiting(tmp_path: Path) -> None:
+    world = begin(tmp_path / "state", team(tmp_path))
+    world.monitored.unhealthy = ("nodes is 0",)
+    world.reconciler.step(seen(more=signals.alerts([alert()], "production")))
+    world.clock.pass_(hours=3)
+    world.reconciler.step(seen())
+    assert len(world.monitored.pages) == 2
+    world.clock.pass_(hours=-3)
+    world.reconciler.step(seen())
+    assert len(world.monitored.pages) == 3
+
+
+def test_what_fails_for_weeks_does_not_keep_the_repository_from_being_packed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = begin(tmp_path / "state", team(tmp_path))
+    packed: list[float] = []
+    monkeypatch.setattr(world.reconciler.ledger, "tidy", lambda: packed.append(0))
+    monkeypatch.setattr("mrc.reconcile.reconciler.RECHECK_SECONDS", 0.0)
+    other = signals.alerts([alert(version=9)], "production")  # of a version that does not serve
+    for _ in range(3):
+        world.reconciler.step(seen(more=other))
+    assert packed
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_who_held_a_model_goes_on_holding_it(tmp_path: Path, whole: bool) -> None:
+    """An abort is followed all the same. Who looks later must find who held it and why, and that it is held."""
+    made = team(tmp_path)
+    what = ["--all"] if whole else [MODEL]
+    done = mrc("hold", *what, "-e", "production", "--reason", "the big day", cwd=made.tree)
+    assert done.returncode == 0, done.stderr
+    made.publish("Hold")
+    world = begin(tmp_path / "state", made)
+    world.reconciler.step(seen([rollout()], [run()]))
+    (path,) = made.files("incidents")
+    assert yaml.safe_load(made.show(path))["spec"]["held"] is True
+    assert "the model is held until a person clears it" in git("log", "-1", "--format=%B", "main", cwd=made.remote)
+    hold = yaml.safe_load(made.show(f"holds/production/{MODEL}.yaml"))["spec"]
+    assert hold["serve"] == {"version": 12, "fallback": 11}
+    assert hold["reason"].endswith("the big day")
+    assert ("production is held" in hold["reason"]) is whole
+
+
 def slipped(made: Team) -> None:
     """A change that was rendered before a hold merges after it, because somebody takes its side."""
     git("switch", "-q", "-c", "change", cwd=made.tree)

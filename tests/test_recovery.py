@@ -204,7 +204,7 @@ def test_a_target_that_nobody_can_judge_is_not_healthy(tmp_path: Path) -> None:
     ("found", "said"),
     [
         ([], "there is no Rollout of sentiment in the cluster"),
-        ([rollout(version=13, phase="stable")], "the Rollout is not any more asked for version 12, but for 13"),
+        ([rollout(version=13, phase="stable")], "the Rollout is asked for version 13 again, and git names 12"),
         (
             [rollout(version=12, phase="progressing")],
             "version 12 does not have all traffic any more: its Rollout is pr",

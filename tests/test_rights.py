@@ -9,6 +9,8 @@ import pytest
 from mrc.reconcile.rights import needs, refused
 from mrc.schema.reconcile import Sync
 
+READS = ["list rollouts", "watch rollouts", "list analysisruns", "list events"]
+
 
 class Cluster:
     """An API server that grants what a test says."""
@@ -26,13 +28,14 @@ class Cluster:
 @pytest.mark.parametrize(
     ("sync", "granted", "missing"),
     [
-        (None, ["list rollouts", "watch rollouts", "list analysisruns"], []),
-        (None, ["list rollouts", "list analysisruns"], ["watch rollouts (argoproj.io) in the namespace models"]),
-        ({"argoCD": {"application": "m"}}, ["list rollouts", "watch rollouts", "list analysisruns"],
+        (None, READS, []),
+        (None, READS[:3], ["list events (core) in the namespace models"]),
+        (None, READS[:1] + READS[2:], ["watch rollouts (argoproj.io) in the namespace models"]),
+        ({"argoCD": {"application": "m"}}, READS,
          ["patch applications/m (argoproj.io) in the namespace argocd"]),
         ({"argoCD": {"application": "m", "server": "https://argocd.example.com"}},
-         ["list rollouts", "watch rollouts", "list analysisruns"], []),
-        ({"flux": {"gitRepository": "m"}}, ["list rollouts", "watch rollouts", "list analysisruns"],
+         READS, []),
+        ({"flux": {"gitRepository": "m"}}, READS,
          ["patch gitrepositories/m (source.toolkit.fluxcd.io) in the namespace flux-system"]),
     ],
 )  # fmt: skip

@@ -216,6 +216,27 @@ def test_a_fleet_that_fails_at_once_is_frozen_where_it_went_back_to(world: World
     assert [path for path in files if path.startswith("holds/")] == ["holds/production/_all.yaml"]
 
 
+def test_who_has_cleared_the_hold_on_everything_does_not_find_it_again_for_what_was_before(world: World) -> None:
+    for model in MODELS:
+        world.release(model, 3, whole=False)
+        world.turn(model, 3, bad=True)
+    for _ in MODELS:
+        world.replicas[0].step(world.seen())
+    world.sync()
+    assert hold(world.remote.head.files, None) is not None
+    world.wait(1200)
+    world.clear(None)
+    world.sync()
+    world.turn(MODELS[0], 3, bad=False)
+    world.line(MODELS[0], 4, 2)
+    world.sync()
+    world.turn(MODELS[0], 4, bad=True)
+    world.replicas[0].step(world.seen())
+    files = world.remote.head.files
+    assert [one.spec.cause.version for one in incidents(files, MODELS[0]).values()] == [3, 4]
+    assert hold(files, None) is None
+
+
 def test_two_versions_that_are_aborted_within_one_second_are_two_failures(world: World) -> None:
     for version in (3, 4):
         world.release(MODELS[0], version, whole=False)

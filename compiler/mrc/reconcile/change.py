@@ -55,6 +55,7 @@ def compose(
             continue
         try:
             edits = _moved(Overlay(tree, change.edits), shared, environment, decision, now)
+            decision = replace(decision, held=f"holds/{environment}/{decision.failure.model}.yaml" in edits)
         except ImpossibleError as problem:
             decision = settled(decision, str(problem))
             edits = {}
@@ -79,18 +80,19 @@ def _moved(tree: Tree, shared: Compiled, environment: str, decision: Decision, n
     if model is None:
         raise ImpossibleError(f"the policy of {name} cannot be read")
     edits: Edits = {}
-    held = decision.held
+    breaker = next((gate.saw for gate in decision.reasons if gate.name == "breaker"), failure.message)
+    why = breaker if decision.held else ""
     try:
         fallback = int(decision.after.fallback) if decision.after.fallback is not None else None
         text = serve_line(model.policy_document, environment, int(decision.after.version), fallback)
         edits[model.policy_document.file] = text.encode()
-    except PromotionError:
+    except PromotionError as problem:
         # The hold goes before the line, however that is written.
-        held = True
-    if _release(before.fleet, name, environment) is not None and _pinned(before.fleet, name, environment):
-        held = True
-    if held:
-        edits[f"holds/{environment}/{name}.yaml"] = emit(_hold(environment, decision, now))
+        why = f"the policy's line could not be written: {problem}"
+    release = _release(before.fleet, name, environment)
+    bears = release.hold[1] if release is not None and release.hold is not None else None
+    if why or bears is not None:
+        edits[f"holds/{environment}/{name}.yaml"] = emit(_hold(environment, decision, bears, why, now))
     if decision.verdict == "rejected":
         edits |= _rejected(tree, before.fleet, environment, decision, now)
     edits |= _rendered(tree, Overlay(tree, edits), before, name, environment)
@@ -98,15 +100,15 @@ def _moved(tree: Tree, shared: Compiled, environment: str, decision: Decision, n
     return {path: data for path, data in edits.items() if data != _bytes(tree, path)}
 
 
-def _pinned(fleet: Fleet, model: str, environment: str) -> bool:
-    release = _release(fleet, model, environment)
-    return release is not None and release.hold is not None
-
-
-def _hold(environment: str, decision: Decision, now: datetime) -> Hold:
-    reason = next((gate.saw for gate in decision.reasons if gate.name == "breaker"), decision.failure.message)
-    spec = HoldSpec(serve=decision.after, by=decision.failure.by, at=_stamp(now), reason=line(reason))
+def _hold(environment: str, decision: Decision, bears: Hold | None, why: str, now: datetime) -> Hold:
+    """The hold of the model at what serves now. Who held it before goes on holding it, for the same reason."""
     metadata = HoldMetadata(environment=environment, model=decision.failure.model)
+    if bears is not None and bears.metadata == metadata:
+        spec = bears.spec.model_copy(update={"serve": decision.after})
+    else:
+        if bears is not None:
+            why = f"{environment} is held since {bears.spec.at} by {bears.spec.by}: {bears.spec.reason}"
+        spec = HoldSpec(serve=decision.after, by=decision.failure.by, at=_stamp(now), reason=line(why))
     return Hold(apiVersion="mrc.dev/v1alpha1", kind="Hold", metadata=metadata, spec=spec)
 
 

@@ -124,6 +124,7 @@ class Rollouts:
         self._api, self._environment, self._log = api, environment, log
         self._path = f"/apis/argoproj.io/v1alpha1/namespaces/{quote(namespace)}/rollouts"
         self._runs = f"/apis/argoproj.io/v1alpha1/namespaces/{quote(namespace)}/analysisruns"
+        self._events = f"/api/v1/namespaces/{quote(namespace)}/events"
         self._lock = threading.Lock()
         self._table: dict[str, Object] = {}
         self.changed = threading.Event()
@@ -147,16 +148,25 @@ class Rollouts:
 
     def runs(self, rollout: Object) -> list[Object]:
         """The AnalysisRuns of the version that a Rollout was asked for. Raises ClusterError."""
-        found: list[Object] = []
-        query = {"limit": str(PAGE)}
+        query = {}
         template = rollout.get("status", {}).get("currentPodHash")
         if template:
             query["labelSelector"] = f"rollouts-pod-template-hash={template}"
+        uid = rollout["metadata"]["uid"]
+        return [run for run in self._every(self._runs, query)
+                if uid in [each.get("uid") for each in run["metadata"].get("ownerReferences", ())]]  # fmt: skip
+
+    def events(self, rollout: Object) -> list[Object]:
+        """What Argo said when it aborted a Rollout; the API server keeps it for an hour. Raises ClusterError."""
+        about = f"involvedObject.uid={rollout['metadata']['uid']},reason=RolloutAborted"
+        return self._every(self._events, {"fieldSelector": about})
+
+    def _every(self, path: str, query: dict[str, str]) -> list[Object]:
+        found: list[Object] = []
+        query = {**query, "limit": str(PAGE)}
         while True:
-            page = self._api.request(self._runs, query)
-            uid = rollout["metadata"]["uid"]
-            found += [run for run in page.get("items", ())
-                      if uid in [each.get("uid") for each in run["metadata"].get("ownerReferences", ())]]  # fmt: skip
+            page = self._api.request(path, query)
+            found += page.get("items") or ()
             query["continue"] = page["metadata"].get("continue", "")
             if not query["continue"]:
                 return found

@@ -72,7 +72,8 @@ def breaker(model: ModelState, state: State, now: datetime) -> tuple[Gate, bool]
 def mass(failures: Iterable[Failure], state: State, now: datetime) -> Gate:
     """Distinct models: the ones that fail now, and those with an incident within the window."""
     now_failing = {one.model for one in failures if one.kind not in ("request", "abort") and _current(one, state, now)}
-    before = {name for name, at in state.failing.items() if now - at < MASS_WINDOW}
+    since = max(at for at in (now - MASS_WINDOW, state.cleared) if at is not None)  # people looked at what was before
+    before = {name for name, at in state.failing.items() if at > since}
     count = len(now_failing | before)
     limit = max(FEWEST, math.ceil(state.settings.mass * state.total))
     saw = f"{count} of {state.total} models failed within {words(MASS_WINDOW)}; the limit is {limit}"

@@ -13,7 +13,7 @@ from mrc.schema import Incident
 RESEND = timedelta(minutes=1)
 """How often a page is told again, as Prometheus does with its alerts."""
 
-ALWAYS = datetime.min.replace(tzinfo=UTC)
+ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Pager(Protocol):
@@ -80,7 +80,8 @@ class Pages:
     def send(self, pager: Pager, now: datetime) -> None:
         """Tell what is new or due, and forget what has ended."""
         self._standing = {key: one for key, one in self._standing.items() if one["endsAt"] > monitoring.stamp(now)}
-        if not (self._standing or self._over) or now < self._due:
+        # A clock that was put back must not make people wait for what it said before.
+        if not (self._standing or self._over) or self._due - RESEND <= now < self._due:
             return
         try:
             pager.page([*self._standing.values(), *self._over])

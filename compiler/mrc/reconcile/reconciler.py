@@ -168,8 +168,7 @@ class Reconciler:
         patience = RECHECK_SECONDS if self._incidents.open or self._held or asking else IDLE_SECONDS
         if not due and not ended and tick - self._fetched <= patience:
             return
-        self._converge(due, seen)
-        if not due and not ended:
+        if not self._converge(due, seen):
             self.ledger.tidy()
         self._surveys.keep(self._incidents.models() | {failure.model for failure in seen.failures})
         current = {failure.cause for failure in seen.failures}
@@ -179,7 +178,8 @@ class Reconciler:
         if self._proposals is not None and self._proposals.trouble is not None:
             raise self._proposals.trouble
 
-    def _converge(self, due: list[Failure], seen: Seen) -> None:
+    def _converge(self, due: list[Failure], seen: Seen) -> bool:
+        """Whether anything was written."""
         for _ in range(RACES):
             tree = self._fetch()
             shared = self._shared(tree)
@@ -201,13 +201,13 @@ class Reconciler:
                     self._quiet[decision.failure.cause] = time.monotonic() + RECHECK_SECONDS
             wanted = [one for one in decisions if one.action != "nothing"]
             if not wanted and not ended:
-                return
+                return False
             if environment.spec.reconcile.mode == "observe":
                 self._observe(wanted)
-                return
+                return False
             write = self._write if self._proposals is None else self._propose
             if write(tree, wanted, ended, now):
-                return
+                return True
         raise GitError(
             1, f"in {RACES} tries, the branch moves faster than it can be written to, or what is in the way stays"
         )
@@ -244,6 +244,7 @@ class Reconciler:
             found.environment.spec.limits.validated,
             self._incidents.failing(tree, now, waiting),
             found.hold,
+            found.cleared,
             running=seen.running,
             others=tuple(one for one in seen.failures if one.cause not in causes),
         )

@@ -116,13 +116,13 @@ def _missing(
     if running is None:
         return f"there is no Rollout of {found.incident.metadata.model} in the cluster"
     if running.version != version:
-        again = "never" if found.synced is None else "not any more"
-        asked = f"the Rollout is {again} asked for version {version}, but for {running.version}"
-        return f"{asked}: is the syncer running, and is nobody else?"
+        if found.synced is None:
+            return f"the Rollout was never asked for version {version}: is the syncer running?"
+        return f"the Rollout is asked for version {running.version} again, and git names {version}: who does that?"
     if running.phase != "stable":
         how = {"aborted": "is aborted", "paused": "is paused", "unknown": "was not seen by Argo yet"}
-        said = f"its Rollout {how.get(running.phase, 'is progressing')}"
-        return f"version {version} does not have all traffic{' any more' if found.routed else ''}: {said}"
+        goes = how.get(running.phase, "is progressing")
+        return f"version {version} does not have all traffic{' any more' if found.routed else ''}: its Rollout {goes}"
     if verdicts is None:
         return "Prometheus cannot be asked whether it is healthy"
     if not verdicts:

@@ -30,7 +30,7 @@ class Right:
 
     def __str__(self) -> str:
         what = f"{self.resource}/{self.name}" if self.name else self.resource
-        return f"{self.verb} {what} ({self.group}) in the namespace {self.namespace}"
+        return f"{self.verb} {what} ({self.group or 'core'}) in the namespace {self.namespace}"
 
 
 def needs(namespace: str, sync: Sync | None) -> list[Right]:
@@ -38,6 +38,7 @@ def needs(namespace: str, sync: Sync | None) -> list[Right]:
     found = [
         *(Right(verb, "argoproj.io", "rollouts", namespace) for verb in ("list", "watch")),
         Right("list", "argoproj.io", "analysisruns", namespace),
+        Right("list", "", "events", namespace),
     ]
     if sync is not None and sync.argo_cd is not None and sync.argo_cd.server is None:
         one = sync.argo_cd

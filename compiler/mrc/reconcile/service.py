@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 from mrc.reconcile.cluster import Api, ClusterError, Rollouts
@@ -30,7 +29,7 @@ PATIENCE_SECONDS = 120.0
 """How long the loop may take for one round before /healthz says that it is stuck."""
 
 UNREAD_SECONDS = 30.0
-"""How long the AnalysisRuns of an aborted Rollout are asked for before git follows without them."""
+"""How long AnalysisRuns and events of an aborted Rollout are asked for before git follows without them."""
 
 
 class Service:
@@ -202,15 +201,17 @@ class Service:
         return seen
 
     def _aborted(self, rollouts: Rollouts, rollout: Object) -> Failure | None:
-        look = partial(aborted, rollout, environment=self._name)
         uid = str(rollout["metadata"].get("uid"))
         try:
-            found = look(rollouts.runs(rollout))
+            found = aborted(rollout, rollouts.runs(rollout), self._name)
+            if found is not None and found.kind == "abort":
+                found = aborted(rollout, (), self._name, rollouts.events(rollout))
         except ClusterError as fault:
             self._telemetry.count("mrc_reconciler_errors_total", what="kubernetes")
-            self._telemetry.log("the AnalysisRuns cannot be read", level="warning", error=str(fault))
+            said = "what aborted a Rollout cannot be read"
+            self._telemetry.log(said, level="warning", rollout=rollout["metadata"].get("name"), error=str(fault))
             since = self._unread.setdefault(uid, time.monotonic())
-            # Git must follow all the same. Without its runs nobody can blame the version, so they have some time.
-            return look(()) if time.monotonic() - since > UNREAD_SECONDS else None
+            # Git must follow all the same. Without it nobody can blame the version, so they have some time.
+            return aborted(rollout, (), self._name) if time.monotonic() - since > UNREAD_SECONDS else None
         self._unread.pop(uid, None)
         return found

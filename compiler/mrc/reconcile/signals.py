@@ -115,8 +115,11 @@ def _identity(rollout: Object, environment: str) -> tuple[str | None, int | None
     return model, int(version)
 
 
-def aborted(rollout: Object, runs: Iterable[Object], environment: str) -> Failure | None:
-    """The failure of an aborted Rollout; None while it is not aborted, or its status is of another spec."""
+def aborted(rollout: Object, runs: Iterable[Object], environment: str, events: Iterable[Object] = ()) -> Failure | None:
+    """The failure of an aborted Rollout; None while it is not aborted, or its status is of another spec.
+
+    `events` are what Argo said of aborts of it: of a deadline, the status says so for a moment only.
+    """
     found = running(rollout, environment)
     if found is None or found.phase != "aborted":
         return None
@@ -139,12 +142,19 @@ def aborted(rollout: Object, runs: Iterable[Object], environment: str) -> Failur
         )  # fmt: skip
     # With the version: Argo notes seconds, and in one of them another version may be aborted.
     cause = _line(f"rollout/{metadata.get('uid')}/{found.version}/{status['abortedAt']}")
-    if _DEADLINE in message:
-        return Failure(cause, "deadline", message=message, blamed=True, **common)
+    said = [_line(each.get("message")) for each in events if abs(_told(each) - onset) <= _AT_ONCE]
+    late = next((each for each in (message, *said) if _DEADLINE in each), None)
+    if late is not None:
+        return Failure(cause, "deadline", message=late, blamed=True, **common)
     if any(words in message for words in _ANALYSED):
         # The run is gone: nobody can tell any more whether it Failed or could not ask.
         return Failure(cause, "analysis", message=message, blamed=False, **common)
     return Failure(cause, "abort", message=message, blamed=False, **common)
+
+
+def _told(event: Object) -> datetime:
+    times = (_time(event.get(key)) for key in ("lastTimestamp", "eventTime"))
+    return next((each for each in times if each is not None), datetime.fromtimestamp(0, UTC))
 
 
 def _abort_message(status: Object) -> str:

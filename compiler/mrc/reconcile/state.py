@@ -43,6 +43,8 @@ class State:
     """Models with an incident, and when the last one began."""
     hold: Hold | None = None
     """The hold on the whole environment, if it is not cleared."""
+    cleared: datetime | None = None
+    """When the last hold on the whole environment was."""
     unhealthy: tuple[str, ...] = ()
     """What is wrong with the environment, in words."""
     worse: Mapping[tuple[str, str, int], str] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from mrc.diagnostics import Diagnostic
 from mrc.load import Objects, load
@@ -26,6 +27,8 @@ class Survey:
     hold: Hold | None
     unread: frozenset[str] = frozenset()
     """Those whose policy is there and cannot be read: what they serve is not known."""
+    cleared: datetime | None = None
+    """When the last hold on the whole environment was."""
 
 
 def survey(tree: Tree, environment: str, models: Iterable[str]) -> Survey | None:
@@ -36,10 +39,11 @@ def survey(tree: Tree, environment: str, models: Iterable[str]) -> Survey | None
     if found is None:
         return None
     whole = objects.holds.get((environment, None))
-    hold = whole[1] if whole is not None and whole[1].spec.cleared is None else None
+    ended = whole[1].spec.cleared if whole is not None else None
+    hold = whole[1] if whole is not None and ended is None else None
     states = {name: state for name in names if (state := _model(tree, objects, environment, name)) is not None}
     unread = frozenset(name for name in names if f"policies/{name}/policy.yaml" in objects.broken)
-    return Survey(found[1], states, hold, unread)
+    return Survey(found[1], states, hold, unread, ended.at if ended is not None else None)
 
 
 class Surveys:
