@@ -59,7 +59,16 @@ NEVER_SERVED = error(
     "the moment when something has failed already.",
     hint="name the version that serves now, or an older one; what is newer is promoted first",
 )  # fmt: skip
-RULES = (FROZEN, NOT_FROM, REJECTED_BEFORE, NO_SOURCE, BOTH_AT_ONCE, LEFT_BEHIND, LIFTED, NEVER_SERVED)
+NOT_WHAT_SERVES = warning(
+    "MRC379", "a fallback that is not what serves now",
+    reason="Until the promotion Argo returns to what serves now, and it is that version which stays warm after it: "
+    "going back to any other one starts pods. A comparison with stable reads the fallback, which answers nothing, and "
+    "the rollout pauses undecided.",
+    hint="name what serves now as the fallback; where that must not come back, count on a cold start, and leave "
+    "comparisons out",
+)  # fmt: skip
+RULES = (FROZEN, NOT_FROM, REJECTED_BEFORE, NO_SOURCE, BOTH_AT_ONCE, LEFT_BEHIND, LIFTED, NEVER_SERVED,
+         NOT_WHAT_SERVES)  # fmt: skip
 
 
 def check(fleet: Fleet, base: Fleet | None, now: datetime | None) -> list[Diagnostic]:
@@ -69,6 +78,7 @@ def check(fleet: Fleet, base: Fleet | None, now: datetime | None) -> list[Diagno
         before = _served(base, release.model, release.environment_name)
         forward = _forward(release, before)
         found += _fallback(release, before)
+        found += _idle(release, before) if forward else []
         found += _strategy(release, before)
         found += _from(fleet, base, release, forward=forward)
         if forward and before is not None and before.promotes_from not in (None, release.policy.promotes_from):
@@ -104,6 +114,17 @@ def _fallback(release: Release, before: PolicyEnvironment | None) -> list[Diagno
         return []
     message = f"fallback {number} is newer than {served}, which serves in {release.environment_name}"
     return [release.policy_document.report(NEVER_SERVED, (*release.path, "serve", "fallback"), message)]
+
+
+def _idle(release: Release, before: PolicyEnvironment | None) -> list[Diagnostic]:
+    """A fallback older than what serves, and what is compared with it."""
+    if before is None or release.fallback is None or release.fallback.number >= before.serve.version:
+        return []
+    number, served = release.fallback.number, int(before.serve.version)
+    compared = [guardrail.name for guardrail in release.guardrails if guardrail.compares]
+    also = f"; {', '.join(compared)} would compare with what answers nothing" if compared else ""
+    message = f"fallback {number} does not stay warm in {release.environment_name}: {served} serves, and does{also}"
+    return [release.policy_document.report(NOT_WHAT_SERVES, (*release.path, "serve", "fallback"), message)]
 
 
 def _strategy(release: Release, before: PolicyEnvironment | None) -> list[Diagnostic]:

@@ -91,6 +91,7 @@ def _release(
     forward = after if kind in ("added", "promotion") or (kind == "moved" and _newer(before, after)) else None
     stages = exposure.timeline(after, back, restore) if after is not None and back is not None else ()
     version_changes = after is not None and (before is None or before.version.number != after.version.number)
+    stable = before.version.number if before is not None and version_changes else None
     return ReleasePlan(
         model=there.model,
         environment=there.environment_name,
@@ -104,7 +105,7 @@ def _release(
         if after is not None and version_changes
         else None,
         stages=stages,
-        guardrails=watching.watched(after, warm=warm, anew=anew) if after is not None else (),
+        guardrails=watching.watched(after, stable=stable, warm=warm, anew=anew) if after is not None else (),
         unwatched=tuple(one.name for one in after.unwatched) if after is not None else (),
         restore=restore,
         way_back=back,

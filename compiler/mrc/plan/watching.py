@@ -13,12 +13,16 @@ from mrc.rollouts import Stage
 _DOES = {"abort": "abort", "revert": "rollback", "page": "page", "ticket": "ticket", "nothing": "nothing"}
 
 
-def watched(release: Release, *, warm: bool, anew: bool) -> tuple[GuardrailPlan, ...]:
+def watched(release: Release, *, stable: int | None, warm: bool, anew: bool) -> tuple[GuardrailPlan, ...]:
     """Each guardrail across the phases: what it does in each, how fast, or why it does nothing.
 
-    `warm` says whether the fallback could be what stays warm: without it, going back after the promotion is cold.
-    `anew` says that Argo would not know its pods again, and takes them through the stages.
+    `stable` is what serves until the promotion, where that is known: a comparison is with the fallback alone. `warm`
+    says whether the fallback could be what stays warm: without it, going back after the promotion is cold. `anew` says
+    that Argo would not know its pods again, and takes them through the stages.
     """
+    fallback = release.fallback.number if release.fallback is not None else None
+    idle = f"{fallback} answers nothing: {stable} serves until the promotion" if stable not in (None, fallback) else ""
+    compared = {guardrail.name for guardrail in release.guardrails if guardrail.compares}
     shown = [stage for stage in phases(release) if stage.kind != "approval"]
     cells = {(cell.guardrail.name, cell.stage): cell for cell in cover(release)}
     ways = {(way.guardrail.name, way.phase): way for way in timing.restore(release, anew=anew)}
@@ -28,6 +32,8 @@ def watched(release: Release, *, warm: bool, anew: bool) -> tuple[GuardrailPlan,
         cell = cells.get((name, stage))
         if cell is None:
             return Watch(_name(stage), "nothing", why="there is no fallback to compare with")
+        if idle and name in compared:
+            return Watch(_name(stage), "nothing", why=idle)
         way = ways.get((name, _phase(stage, warm=warm))) if cell.automatic else None
         return Watch(
             _name(stage),

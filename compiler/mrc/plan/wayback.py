@@ -18,10 +18,12 @@ def way_back(release: Release, before: Release | None, running: Mapping[str, str
     warm = release.policy.warm.seconds if release.policy.warm is not None else None
     unknown = _unknown(release, before, fallback, running)
     why_not = unknown
+    serves = before is not None and before.version.number == fallback.number
     if unknown is None and not keeps_warm(release):
         why_not = "without a traffic router nothing is kept running: going back starts pods"
+    elif unknown is None and before is not None and not serves and before.version.number != release.version.number:
+        why_not = f"{before.version.number} serves now, and stays up in its place: going back starts pods"
     start = total(cold_start(release, fallback)).seconds
-    serves = before is not None and before.version.number == fallback.number
     why = why_not or f"its pod template equals the one that {'runs' if serves else 'ran'}"
     return WayBack(fallback.number, why_not is None, why, warm, start, unknown is not None)
 
