@@ -9,6 +9,7 @@ from fractions import Fraction
 from functools import cache, lru_cache, partial
 from typing import Literal
 
+from mrc.catalogue.metric import PerSecond
 from mrc.guardrail import Absence, Guardrail
 from mrc.link import Release
 from mrc.records import dataclass
@@ -93,7 +94,11 @@ def first_asked(release: Release, guardrail: Guardrail) -> Duration:
 
 def counts_requests(guardrail: Guardrail) -> bool:
     """Whether its samples grow with the traffic; a team's own are taken for requests."""
-    return guardrail.metric is None or guardrail.metric.measure.counts == "requests"
+    if guardrail.metric is None:
+        return True
+    measure = guardrail.metric.measure
+    silence = isinstance(guardrail.comparison, Absence) and isinstance(measure, PerSecond)
+    return silence or measure.counts == "requests"
 
 
 def shown(stage: Stage) -> str:

@@ -235,7 +235,9 @@ def _measured(metric: Metric, window: Duration, watched: Watched) -> str:
 
 def _samples(guardrail: Guardrail, watched: Watched) -> str:
     if guardrail.metric is not None:
-        return guardrail.metric.measure.samples(guardrail.metric.source, _scope(guardrail, watched))
+        measure = guardrail.metric.measure
+        count = measure.comes if isinstance(guardrail.comparison, Absence) else measure.samples
+        return count(guardrail.metric.source, _scope(guardrail, watched))
     return _of_model("sum", guardrail.samples_promql, watched)
 
 

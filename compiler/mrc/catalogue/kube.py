@@ -76,11 +76,14 @@ class Restarts(_Pods):
     reason: Series | None = None
 
     def value(self, source: Source, scope: Scope) -> str:
-        # A pod has several containers: add them up before the join by pod.
-        inside = f"increase({_RESTARTS.select(source, scope)})"
+        # `increase` would stretch two restarts to more than two, to make up for the edges of the window.
+        restarts = _RESTARTS.select(source, scope)
+        inside = f"(max_over_time({restarts}) - min_over_time({restarts}))"
+        # Two kube-state-metrics tell of the same containers; those of a pod are added up before the join.
         if self.reason is not None:
             ended = f"({self.reason.instant(source, scope)} == 1)"
             inside = f"({inside}\n and on (namespace, pod, container) {ended})"
+        inside = f"max by (namespace, pod, container) {inside}"
         summed = source.by_version("sum", f"sum by (namespace, pod) ({inside})", scope)
         if self.reason is None:
             return summed
@@ -90,8 +93,7 @@ class Restarts(_Pods):
     def test(
         self, source: Source, scope: Scope, version: str, value: Decimal, step: Decimal, intervals: int
     ) -> list[TestSeries]:
-        up = value / intervals
-        restarts = TestSeries(_example(_RESTARTS, scope, version, container="server"), up)
+        restarts = TestSeries(_example(_RESTARTS, scope, version, container="server"), jump=value)
         ended = []
         if self.reason is not None:
             ended = [TestSeries(_example(self.reason, scope, version, container="server"), level=Decimal(1))]

@@ -50,13 +50,15 @@ class Source:
 class TestSeries:
     """An input series of a promtool test: it starts at `level` and grows by `step` an interval.
 
-    With `until_window` it falls to zero when the window begins that ends with the test.
+    With `until_window` it falls to zero when the window begins that ends with the test; `jump` is what it rises to in
+    the middle of that window.
     """
 
     series: str
     step: Decimal = Decimal(0)
     level: Decimal = Decimal(0)
     until_window: bool = False
+    jump: Decimal | None = None
 
 
 class Measure(ABC):
@@ -74,6 +76,10 @@ class Measure(ABC):
     @abstractmethod
     def samples(self, source: Source, scope: Scope) -> str:
         """PromQL for the number of observations by version that the value rests on."""
+
+    def comes(self, source: Source, scope: Scope) -> str:
+        """PromQL for what must be above zero by version, or it has fallen silent."""
+        return self.samples(source, scope)
 
     @abstractmethod
     def test(
@@ -159,7 +165,8 @@ class FailureRatio(Measure):
     def _total(self, function: str, source: Source, scope: Scope) -> str:
         success = self._sum(function, self.success, source, scope)
         failure = self._sum(function, self.failure, source, scope)
-        return f"({success}\n + ({failure}\n or 0 * {success}))"
+        # A server that never failed has no series of failures, and one that only fails none of successes.
+        return f"(({success}\n or 0 * {failure})\n + ({failure}\n or 0 * {success}))"
 
     def value(self, source: Source, scope: Scope) -> str:
         failure = self._sum("rate", self.failure, source, scope)
@@ -247,6 +254,10 @@ class PerSecond(Measure):
     def samples(self, source: Source, scope: Scope) -> str:
         # Scrapes, not events: that little happens must be a value, not a lack of samples.
         return source.by_version("sum", f"count_over_time({self.events.select(source, scope)})", scope)
+
+    def comes(self, source: Source, scope: Scope) -> str:
+        # Events: a counter is scraped for as long as its pods are there, whether anything comes or not.
+        return source.by_version("sum", f"increase({self.events.select(source, scope)})", scope)
 
     def test(
         self, source: Source, scope: Scope, version: str, value: Decimal, step: Decimal, intervals: int

@@ -133,7 +133,7 @@ def _bad(release: Release, guardrail: Guardrail, run: _Run) -> list[dict[str, st
             return _inputs(release, guardrail, run, served, worse) + _stable(release, guardrail, run, stable)
         case Absence():
             coming = _inputs(release, guardrail, run, served, Decimal(1))
-            return [{**one, "input": f"{one['input'].rsplit('x', 1)[0]}x{_WARM_UP_MINUTES}"} for one in coming]
+            return [{**one, "input": _silent(one["input"])} for one in coming]
 
 
 def _good(release: Release, guardrail: Guardrail, run: _Run) -> list[dict[str, str]]:
@@ -193,8 +193,20 @@ def _inputs(release: Release, guardrail: Guardrail, run: _Run, version: int, val
     return [{"name": one.series, "input": _values(one, run)} for one in found]
 
 
+def _silent(values: str) -> str:
+    """The same for a while; then a counter stands still, as its pods do, and what does not grow is gone."""
+    start, _, rest = values.partition("+")
+    step, _, times = rest.partition("x")
+    grown = Decimal(start) + _WARM_UP_MINUTES * Decimal(step)
+    still = f" {number(grown)}x{int(times) - _WARM_UP_MINUTES}" if Decimal(step) else ""
+    return f"{start}+{step}x{_WARM_UP_MINUTES}{still}"
+
+
 def _values(one: TestSeries, run: _Run) -> str:
     total = run.minutes * _PER_MINUTE + 1
+    if one.jump is not None:
+        risen = max(1, run.intervals // 2)
+        return f"{number(one.level)}x{total - risen} {number(one.jump)}x{risen}"
     if one.until_window:
         fallen = run.intervals + 2
         return f"{number(one.level)}x{total - fallen} 0x{fallen}"
