@@ -1,8 +1,8 @@
 """Whatever happens, in whatever order: what the reconciler promises of the repository holds, and everything ends.
 
-Two reconcilers, people, a remote, a cluster and a clock, all in memory; each call of a reconciler may hang, be refused,
-lose its answer, meet somebody else's push, or be the last thing that the process does. The code under test is the real
-one but for git, and `test_memory.py` holds that to git.
+Two reconcilers of one environment and one of another, people, a remote, clusters and a clock, all in memory; each call
+of a reconciler may hang, be refused, lose its answer, meet somebody else's push, or be the last thing that the process
+does. The code under test is the real one but for git, and `test_memory.py` holds that to git.
 
 It fails when the cooldown, the breaker, the gate of a hold, the record's own name, resuming, escalating, or the scope
 of a commit is taken out of the code; when a race is answered by the same files on the new tip, a rejected version is
@@ -15,6 +15,7 @@ are called twice for one version.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -25,10 +26,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from examples import examples
 from mrc.reconcile.monitoring import PAGED_FOR
 from reconciling.judge import Judge, hold, incidents, rendered, served
-from reconciling.world import MODELS, VERSIONS, World
+from reconciling.world import ENVIRONMENT, MODELS, OTHER, PLACES, VERSIONS, World
 
 models = st.sampled_from([MODELS[0], *MODELS])
-who = st.sampled_from([0, 1])
+who = st.sampled_from([0, 0, 1, 1, 2])
+places = st.sampled_from([ENVIRONMENT, ENVIRONMENT, OTHER])
 versions = st.sampled_from(VERSIONS)
 decisions = st.sampled_from(
     ["hold", "clear", "clear", "clear", "absolve", "absolve", "absolve", "rollback", "all", "none", "none", "none"]
@@ -37,7 +39,9 @@ faults = st.one_of(
     st.none(),
     st.tuples(
         st.sampled_from(["fetch", "ask", "commit", "push", "pushed", "page"]),
-        st.sampled_from(["kill", "hang", "other", "edit", "promote", "hold", "clear", "absolve", "rollback", "break"]),
+        st.sampled_from(
+            ["kill", "hang", "other", "abroad", "edit", "promote", "hold", "clear", "absolve", "rollback", "break"]
+        ),
     ),
     st.just(("push", "refuse")),
 )
@@ -58,30 +62,32 @@ class TheWorld(RuleBasedStateMachine):
         if look == "restarted":
             replica.reconciler = None
         replica.plan = fault
-        replica.step(world.stale if look == "stale" and world.stale is not None else world.seen())
+        before = world.stale.get(replica.environment) if look == "stale" else None
+        replica.step(before if before is not None else world.seen(replica.environment))
 
     @rule(model=models, version=versions, how=st.sampled_from(["part", "whole", "whole", "merged", "serving"]),
           late=st.sampled_from([1, 1, 100, 2000]), who=who, fault=faults, times=st.sampled_from([1, 2, 3]))  # fmt: skip
     def fail(self, model: str, version: int, how: str, late: int, who: int, fault: Any, times: int) -> None:
         """Versions fail in their rollouts, or after them; a reconciler comes round, and its commit is synced."""
-        world = self.world
+        world, place = self.world, self.world.replicas[who].environment
+        model = model if model in PLACES[place] else MODELS[0]
         for _ in range(times):
             if how == "merged":
-                world.line(model, version, version % 5 + 1)
+                world.line(model, version, version % 5 + 1, place)
                 world.sync()
             elif how != "serving":
-                world.release(model, version, whole=how == "whole")
-            world.turn(model, world.cluster.rollouts[model].version, bad=True)
+                world.release(model, version, whole=how == "whole", place=place)
+            world.turn(model, world.clusters[place].rollouts[model].version, bad=True, place=place)
             world.wait(late)
-            world.stale = world.seen()
+            world.stale[place] = world.seen(place)
             self.reconcile(who, fault, "now")
             self.judge.look()
             world.sync()
 
-    @rule(model=models, version=versions, whole=st.booleans())
-    def release(self, model: str, version: int, whole: bool) -> None:
+    @rule(model=models, version=versions, whole=st.booleans(), place=places)
+    def release(self, model: str, version: int, whole: bool, place: str) -> None:
         """A version that is promoted, and synced."""
-        self.world.release(model, version, whole=whole)
+        self.world.release(model if place == ENVIRONMENT else MODELS[0], version, whole=whole, place=place)
 
     @rule(seconds=st.sampled_from([1, 20, 70, 360, 960, 1860, 4000, 11000]), synced=st.booleans())
     def wait(self, seconds: int, synced: bool) -> None:
@@ -90,13 +96,15 @@ class TheWorld(RuleBasedStateMachine):
         if synced:
             self.world.sync()
 
-    @rule(model=models, version=versions, what=st.sampled_from(["bad", "well", "person", "deadline", "telemetry"]))
-    def turn(self, model: str, version: int, what: str) -> None:
+    @rule(model=models, version=versions, what=st.sampled_from(["bad", "well", "person", "deadline", "telemetry"]),
+          place=places)  # fmt: skip
+    def turn(self, model: str, version: int, what: str, place: str) -> None:
         """A version answers otherwise, or its rollout is ended."""
+        model = model if place == ENVIRONMENT else MODELS[0]
         if what in ("bad", "well"):
-            self.world.turn(model, version, bad=what == "bad")
+            self.world.turn(model, version, bad=what == "bad", place=place)
         else:
-            self.world.abort(model, what)
+            self.world.abort(model, what, place)
 
     @rule(seconds=st.sampled_from([0, 0, -3600, 7200, -100000]))
     def clock(self, seconds: int) -> None:
@@ -108,29 +116,32 @@ class TheWorld(RuleBasedStateMachine):
         """The environment is unhealthy, or nobody can tell."""
         self.world.sick, self.world.blind = sick, blind
 
-    @rule(
-        model=models, version=versions, fallback=versions, what=st.sampled_from(["promote", "merge", "scale", "readme"])
-    )
-    def edit(self, model: str, version: int, fallback: int, what: str) -> None:
+    @rule(model=models, version=versions, fallback=versions, place=places,
+          what=st.sampled_from(["promote", "merge", "scale", "readme"]))  # fmt: skip
+    def edit(self, model: str, version: int, fallback: int, place: str, what: str) -> None:
         """A person changes something; what was green once is merged whatever has been decided since."""
+        model = model if place == ENVIRONMENT else MODELS[0]
         if what == "promote":
-            self.world.promote(model, version)
+            self.world.promote(model, version, place)
         elif what == "merge" and version != fallback:
-            self.world.line(model, version, fallback)
+            self.world.line(model, version, fallback, place)
         elif what == "scale":
             self.world.replicas_line(model, version)
         elif what == "readme":
             self.world.readme()
 
-    @rule(model=models, what=decisions)
-    def decide(self, model: str, what: str) -> None:
+    @rule(model=models, what=decisions, place=places)
+    def decide(self, model: str, what: str, place: str) -> None:
         """A person holds, ends a hold, takes a rejection back, or goes back by hand."""
         if what in ("all", "none"):
-            {"all": self.world.hold, "none": self.world.clear}[what](None)
+            {"all": self.world.hold, "none": self.world.clear}[what](None, place)
+        elif what == "absolve":
+            self.world.absolve(model)
         else:
-            getattr(self.world, what)(model)
+            getattr(self.world, what)(model if place == ENVIRONMENT else MODELS[0], place)
 
-    @rule(path=st.sampled_from([f"policies/{MODELS[0]}/policy.yaml", "environments/production.yaml", "mrc.yaml"]),
+    @rule(path=st.sampled_from([f"policies/{MODELS[0]}/policy.yaml", f"environments/{ENVIRONMENT}.yaml",
+                                f"environments/{OTHER}.yaml", "mrc.yaml"]),
           what=st.sampled_from(["break_", "remove", "repair", "repair"]))  # fmt: skip
     def main_is_broken(self, path: str, what: str) -> None:
         """Somebody merges what cannot be read, removes it, or puts it right."""
@@ -163,29 +174,34 @@ class TheWorld(RuleBasedStateMachine):
             world.wait(61)
             for replica in world.replicas:
                 replica.plan = None
-                replica.step(world.seen())
+                replica.step(world.seen(replica.environment))
         self.judge.look()
         last = world.remote.tip
         for _ in range(3):
             world.sync()
             for replica in world.replicas:
-                replica.step(world.seen())
+                replica.step(world.seen(replica.environment))
             world.wait(15)
         assert world.remote.tip == last, "it comes to rest"
-        files = world.remote.head.files
-        for path, one in incidents(files).items():
+        for place in PLACES:
+            self._ended(place, quiet)
+
+    def _ended(self, place: str, quiet: datetime) -> None:
+        world, files = self.world, self.world.remote.head.files
+        every = incidents(files, place=place)
+        for path, one in every.items():
             assert one.spec.outcome is not None, f"{path} never ends"
-        for rollout in world.cluster.rollouts.values():
-            if rollout.aborted is not None and served(files, rollout.model) == rollout.version:
-                known = incidents(files, rollout.model).values()
+        for rollout in world.clusters[place].rollouts.values():
+            if rollout.aborted is not None and served(files, rollout.model, place) == rollout.version:
+                known = incidents(files, rollout.model, place).values()
                 assert any(one.spec.cause.version == rollout.version for one in known), "an abort is followed, or told"
-        for model in MODELS:
+        for model in PLACES[place]:
             # A hold on everything pins what could be read when it was written.
-            holds = [one for one in (hold(files, model), hold(files, None)) if one is not None]
+            holds = [one for one in (hold(files, model, place), hold(files, None, place)) if one is not None]
             if any(one.serves(model) is not None for one in holds):
-                assert rendered(files, model) == served(files, model), "what is held is what is rendered"
-        told = {str(alert["labels"].get("incident")) for alert in world.cluster.pages}
-        for one in incidents(files).values():
+                assert rendered(files, model, place) == served(files, model, place), "what is held is what is rendered"
+        told = {str(alert["labels"].get("incident")) for alert in world.clusters[place].pages}
+        for one in every.values():
             # What nobody lived to tell of for hours is not told any more.
             if one.spec.action == "page" and one.spec.times.decided > quiet - PAGED_FOR:
                 assert one.metadata.id in told, "people are called"

@@ -86,12 +86,18 @@ class CommitTree(MemoryTree):
         return self._ids[path]
 
     def folders(self, under: str) -> dict[str, str]:
-        names = {path.removeprefix(f"{under}/").split("/")[0] for path in self.files(under) if path.count("/") > 2}
+        names = {
+            path.removeprefix(f"{under}/").split("/")[0]
+            for path in self.files(under)
+            if path.removeprefix(f"{under}/").count("/")
+        }
         return {name: self.id(f"{under}/{name}") or "" for name in sorted(names)}
 
     def across(self, folders: list[str], file: str) -> Iterator[bytes | None]:
-        known = {own: name for name, own in self.folders("rendered/production").items()}
-        return (self.read(f"rendered/production/{known[own]}/{file}") for own in folders)
+        places = [place for place in self.folders("rendered") if self.files(f"rendered/{place}")]
+        known = {own: f"rendered/{place}/{name}" for place in places
+                 for name, own in self.folders(f"rendered/{place}").items()}  # fmt: skip
+        return (self.read(f"{known[own]}/{file}") for own in folders)
 
 
 class MemoryLedger:

@@ -1,4 +1,6 @@
-"""The whole world in memory: two reconcilers, people, a remote, a cluster and a clock, which fail as they are told to.
+"""The whole world in memory: reconcilers, people, a remote, clusters and a clock, which fail as they are told to.
+
+Two reconcilers are of one environment, the third is of another one, in which the first of the models serves, too.
 
 `World` only lets things happen. What must hold whatever happens is in `judge.py`.
 """
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import io
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -30,8 +33,11 @@ from mrc.tree import MemoryTree, Overlay
 from reconciling import BEGIN
 from reconciling.memory import Commit, MemoryLedger, Remote
 
-ENVIRONMENT = "production"
+ENVIRONMENT, OTHER = "production", "europe"
+ENVIRONMENTS = (ENVIRONMENT, OTHER)
 MODELS = ("ads", "fraud", "spam")
+PLACES = {ENVIRONMENT: MODELS, OTHER: MODELS[:1]}
+"""The models of each environment."""
 VERSIONS = (1, 2, 3, 4, 5)
 GUARDRAIL = "errors"
 _POLICY = """\
@@ -40,16 +46,18 @@ kind: RolloutPolicy
 metadata: {name: NAME, team: hello}
 spec:
   environments:
-    production:
+ENVIRONMENTS  guardrails:
+    errors: {metric: error_ratio, max: 1%, tier: immediate}
+    crashes: {metric: restarts, max: 2, tier: immediate}
+"""
+_OWN = """\
+    WHERE:
       serve: {version: 2, fallback: 1} # a promotion or a rollback is this line
       replicas: 4
       expectedTraffic: 200/s
       canary: [{traffic: 20%, for: 10m}]
       bake: 10m
       warm: 24h
-  guardrails:
-    errors: {metric: error_ratio, max: 1%, tier: immediate}
-    crashes: {metric: restarts, max: 2, tier: immediate}
 """
 _RECONCILE = "  reconcile: {mode: commit, verify: 0s, recover: 5m}\n"
 
@@ -65,9 +73,13 @@ def start() -> Mapping[str, bytes]:
     found = {"mrc.yaml": source["mrc.yaml"], "README.md": b"0\n"}
     environment = source["environments/production.yaml"].decode()
     environment = environment[: environment.index("  limits:")] + _RECONCILE
-    found["environments/production.yaml"] = environment.encode()
+    found[f"environments/{ENVIRONMENT}.yaml"] = environment.encode()
+    for mine, its in ((ENVIRONMENT, OTHER), ("namespace: models", "namespace: eu"), ("models.example", "eu.example")):
+        environment = environment.replace(mine, its)
+    found[f"environments/{OTHER}.yaml"] = environment.encode()
     for name in MODELS:
-        found[f"policies/{name}/policy.yaml"] = _POLICY.replace("NAME", name).encode()
+        own = "".join(_OWN.replace("WHERE", place) for place, models in PLACES.items() if name in models)
+        found[f"policies/{name}/policy.yaml"] = _POLICY.replace("NAME", name).replace("ENVIRONMENTS", own).encode()
         for number in VERSIONS:
             for kind in ("versions", "verdicts"):
                 text = source[f"policies/hello-model/{kind}/2.yaml"].decode()
@@ -77,8 +89,9 @@ def start() -> Mapping[str, bytes]:
                 found[f"policies/{name}/{kind}/{number}.yaml"] = text.replace("hello-model", name).encode()
     compiled = analyse(MemoryTree(found))
     assert not compiled.failed, compiled.diagnostics
-    listed = "".join(f"- {name}\n" for name in MODELS)
-    found["rendered/production/kustomization.yaml"] = f"resources:\n{listed}".encode()
+    for place, models in PLACES.items():
+        listed = "".join(f"- {name}\n" for name in models)
+        found[f"rendered/{place}/kustomization.yaml"] = f"resources:\n{listed}".encode()
     for each in artifacts(compiled.fleet).values():
         found |= {artifact.path: artifact.text.encode() for artifact in each}
     return found
@@ -99,8 +112,8 @@ def _parse(document: Document, kind: str) -> Any:
 class Replica:
     """One process. `plan` says at which of its calls what goes wrong, once."""
 
-    def __init__(self, world: World, name: str) -> None:
-        self.world, self.name = world, name
+    def __init__(self, world: World, name: str, environment: str = ENVIRONMENT) -> None:
+        self.world, self.name, self.environment = world, name, environment
         self.plan: tuple[str, str] | None = None
         self.reconciler: Reconciler | None = None
         self.log = io.StringIO()
@@ -120,8 +133,11 @@ class Replica:
             raise GitError(None, "git said nothing for 60 s, and was stopped")
         if what == "refuse":
             return Pushed("refused", "pre-receive hook declined") if point == "push" else None
-        if what == "other":
-            self.world.replicas[self.name != "b"].step(self.world.seen())
+        if what in ("other", "abroad"):
+            number = {"other": self.name != "b", "abroad": 0 if self.environment == OTHER else 2}[what]
+            there = self.world.replicas[number]
+            if there is not self:
+                there.step(self.world.seen(there.environment))
         elif what == "edit":
             self.world.readme()
         else:
@@ -133,8 +149,9 @@ class Replica:
         world = self.world
         try:
             if self.reconciler is None:
-                ledger, telemetry = MemoryLedger(world.remote, "mrc", self.at), Telemetry(self.log)
-                made = Reconciler(ledger, ENVIRONMENT, Monitored(self), telemetry, world.clock)  # type: ignore[arg-type]
+                ledger = MemoryLedger(world.remote, f"mrc {self.environment}", self.at)
+                seeing, telemetry = Monitored(self), Telemetry(self.log)
+                made = Reconciler(ledger, self.environment, seeing, telemetry, world.clock)  # type: ignore[arg-type]
                 made.start()
                 self.reconciler = made
             self.reconciler.step(seen)
@@ -150,7 +167,7 @@ class Monitored:
     """Prometheus and Alertmanager, as one replica meets them."""
 
     def __init__(self, replica: Replica) -> None:
-        self.replica, self.cluster = replica, replica.world.cluster
+        self.replica, self.cluster = replica, replica.world.clusters[replica.environment]
 
     def problems(self, healthy: Mapping[str, str]) -> tuple[str, ...]:
         try:
@@ -183,12 +200,12 @@ class World:
     def __init__(self) -> None:
         self.now, self.skew = BEGIN, 0
         self.remote = Remote(start(), self.now)
-        self.cluster = Cluster(ENVIRONMENT)
+        self.clusters = {place: Cluster(place) for place in ENVIRONMENTS}
         self.sick = self.blind = False
-        self.stale: Seen | None = None
+        self.stale: dict[str, Seen] = {}
         self.pulled: tuple[str, str, int] | None = None
         self.valid: dict[str, bytes] = {}
-        self.replicas = (Replica(self, "a"), Replica(self, "b"))
+        self.replicas = (Replica(self, "a"), Replica(self, "b"), Replica(self, "c", OTHER))
         self.patches = [
             mock.patch("mrc.reconcile.reconciler.time", SimpleNamespace(monotonic=self._monotonic)),
             mock.patch("mrc.reconcile.evidence.BATCH", 1),
@@ -215,44 +232,54 @@ class World:
     def wait(self, seconds: float) -> None:
         """Let time pass."""
         self.now += timedelta(seconds=seconds)
-        self.cluster.advance(self.now)
+        self._advance()
 
-    # The cluster.
+    def _advance(self) -> None:
+        for cluster in self.clusters.values():
+            cluster.advance(self.now)
+
+    # The clusters.
+
+    @property
+    def cluster(self) -> Cluster:
+        """The one that most happens in."""
+        return self.clusters[ENVIRONMENT]
 
     def sync(self) -> None:
         """What main says is applied."""
-        self.cluster.sync(MemoryTree(self.remote.head.files), self.now)
-        self.cluster.advance(self.now)
+        for cluster in self.clusters.values():
+            cluster.sync(MemoryTree(self.remote.head.files), self.now)
+        self._advance()
 
-    def turn(self, model: str, version: int, *, bad: bool) -> None:
+    def turn(self, model: str, version: int, *, bad: bool, place: str = ENVIRONMENT) -> None:
         """A version answers badly, or well again."""
         if bad:
-            self.cluster.bad[model, version, GUARDRAIL] = ("0.07", "0.01")
+            self.clusters[place].bad[model, version, GUARDRAIL] = ("0.07", "0.01")
         else:
-            self.cluster.bad.pop((model, version, GUARDRAIL), None)
-        self.cluster.advance(self.now)
+            self.clusters[place].bad.pop((model, version, GUARDRAIL), None)
+        self._advance()
 
-    def abort(self, model: str, how: str) -> None:
+    def abort(self, model: str, how: str, place: str = ENVIRONMENT) -> None:
         """What else ends a rollout: a person, pods that do not become ready, telemetry that is gone."""
-        rollout = self.cluster.rollouts[model]
+        rollout = self.clusters[place].rollouts[model]
         if rollout.promoted or rollout.aborted is not None:
             return
         if how == "telemetry":
-            self.cluster.fail(rollout, GUARDRAIL, "Error", self.now)
+            self.clusters[place].fail(rollout, GUARDRAIL, "Error", self.now)
         else:
             why = ': ReplicaSet "x" has timed out progressing.' if how == "deadline" else ""
-            self.cluster.abort(rollout, why, self.now)
+            self.clusters[place].abort(rollout, why, self.now)
 
-    def seen(self) -> Seen:
+    def seen(self, place: str = ENVIRONMENT) -> Seen:
         """What a list of the API server and Alertmanager say now."""
-        found = Seen()
-        for rollout in self.cluster.objects():
-            state = signals.running(rollout, ENVIRONMENT)
+        found, cluster = Seen(), self.clusters[place]
+        for rollout in cluster.objects():
+            state = signals.running(rollout, place)
             assert state is not None
             found.running[state.model] = state
-            failure = signals.aborted(rollout, self.cluster.runs(), ENVIRONMENT)
+            failure = signals.aborted(rollout, cluster.runs(), place)
             found.failures += [failure] if failure is not None else []
-        found.failures += signals.alerts(self.cluster.alerts(), ENVIRONMENT)
+        found.failures += signals.alerts(cluster.alerts(), place)
         return found
 
     # People.
@@ -276,26 +303,27 @@ class World:
         if any(item.severity is Severity.ERROR for item in compiled.diagnostics):
             return False
         rendered = {one.path: one.text.encode() for each in artifacts(compiled.fleet).values() for one in each}
-        gone = [path for path in self.tree.files(f"rendered/{ENVIRONMENT}/{model}") if path not in rendered]
+        there = [path for place in ENVIRONMENTS for path in self.tree.files(f"rendered/{place}/{model}")]
+        gone = [path for path in there if path not in rendered]
         self.commit({**edits, **rendered, **dict.fromkeys(gone)}, message)
         return True
 
-    def promote(self, model: str, version: int) -> None:
+    def promote(self, model: str, version: int, place: str = ENVIRONMENT) -> None:
         """A person promotes, if mrc and CI let it in."""
         linked = analyse(self.tree, [model]).fleet.models.get(model)
         if linked is None:
             return
         try:
-            text = promote(linked, ENVIRONMENT, version)
+            text = promote(linked, place, version)
         except PromotionError:
             return
         self.merge({f"policies/{model}/policy.yaml": text.encode()}, model, f"Promote {model} {version}")
 
-    def release(self, model: str, hint: int, *, whole: bool) -> None:
+    def release(self, model: str, hint: int, *, whole: bool, place: str = ENVIRONMENT) -> None:
         """A promotion that is synced: of another version than serves, if any is left."""
         for version in (hint, *range(5, 0, -1)):
             before = self.remote.tip
-            self.promote(model, version)
+            self.promote(model, version, place)
             if self.remote.tip != before:
                 break
         self.sync()
@@ -308,15 +336,15 @@ class World:
         clean = {path: data for path, data in start().items() if path.startswith(f"policies/{model}/verdicts/")}
         self.merge(dict(clean), model, f"Absolve {model}")
 
-    def line(self, model: str, version: int, fallback: int) -> None:
+    def line(self, model: str, version: int, fallback: int, place: str = ENVIRONMENT) -> None:
         """A pull request that was green once is merged: its line goes in, whatever has been decided since."""
         path = f"policies/{model}/policy.yaml"
         if path not in self.remote.head.files:
             return
         text = self.remote.head.files[path].decode()
-        lines = [f"      serve: {{version: {version}, fallback: {fallback}}} # a promotion or a rollback is this line"
-                 if "serve: {" in line else line for line in text.split("\n")]  # fmt: skip
-        self._force({path: "\n".join(lines).encode()}, model, f"Merge the promotion of {model} {version}")
+        before, head, own = text.partition(f"    {place}:\n")
+        own = re.sub(r"serve: \{[^}]*\}", f"serve: {{version: {version}, fallback: {fallback}}}", own, count=1)
+        self._force({path: f"{before}{head}{own}".encode()}, model, f"Merge the promotion of {model} {version}")
 
     def _force(self, edits: dict[str, bytes | None], model: str, message: str) -> None:
         compiled = analyse(Overlay(self.tree, edits), [model])
@@ -339,27 +367,27 @@ class World:
         number = int(self.remote.head.files["README.md"]) + 1
         self.commit({"README.md": b"%d\n" % number}, "Say something")
 
-    def hold(self, model: str | None) -> None:
+    def hold(self, model: str | None, place: str = ENVIRONMENT) -> None:
         """A person holds a model, or everything."""
         try:
-            edits = person.hold(self.tree, model, ENVIRONMENT, "the big day", "ana@example.com", self.now)
+            edits = person.hold(self.tree, model, place, "the big day", "ana@example.com", self.now)
         except person.PersonError:
             return
         self._force(edits, model or MODELS[0], f"Hold {model}")
 
-    def clear(self, model: str | None) -> None:
+    def clear(self, model: str | None, place: str = ENVIRONMENT) -> None:
         """A person ends a hold."""
         try:
-            edits = person.clear(self.tree, model, ENVIRONMENT, "over", "ana@example.com", self.now)
+            edits = person.clear(self.tree, model, place, "over", "ana@example.com", self.now)
         except person.PersonError:
             return
-        for name in MODELS if model is None else (model,):
+        for name in PLACES[place] if model is None else (model,):
             self._force(edits, name, f"Clear {model}")
 
-    def rollback(self, model: str) -> None:
+    def rollback(self, model: str, place: str = ENVIRONMENT) -> None:
         """A person goes back by hand."""
         try:
-            _, change = person.rollback(self.tree, model, ENVIRONMENT, None, "wrong", "ana@example.com", self.now)
+            _, change = person.rollback(self.tree, model, place, None, "wrong", "ana@example.com", self.now)
         except person.PersonError:
             return
         self.commit(change.edits, f"Roll {model} back by hand")
