@@ -128,6 +128,14 @@ def test_at_three_in_the_morning_a_slip_of_the_pen_is_said(tmp_path: Path) -> No
         assert said in calm(forked(*command, cwd=tree), 2)
     (tree / f"policies/{MODEL}/policy.yaml").write_text("spec: [\n")
     assert f"policies/{MODEL}/policy.yaml cannot be read: see mrc check" in calm(forked("status", cwd=tree), 1)
+    for path in ("environments/staging.yaml", "holds/production/_all.yaml", f"incidents/production/{MODEL}/x.yaml"):
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        (tree / path).write_text("spec: [\n")
+    said = calm(forked("status", cwd=tree), 1)
+    assert "environments/staging.yaml cannot be read" in said
+    assert "holds/production/_all.yaml cannot be read" in said
+    assert "staging.yaml" not in calm(forked("status", "-e", "production", cwd=tree), 1)
+    assert f"{MODEL}/x.yaml cannot be read" in calm(forked("history", MODEL, "-e", "production", cwd=tree), 1)
 
 
 @pytest.mark.parametrize("answer", ['{"items": 3}', "[]", '{"items": [{}], "metadata": {}}', "no JSON", "[" * 9999])
@@ -196,6 +204,58 @@ def test_what_fails_for_weeks_does_not_keep_the_repository_from_being_packed(
     for _ in range(3):
         world.reconciler.step(seen(more=other))
     assert packed
+
+
+def test_a_hold_that_cannot_be_read_may_be_one(tmp_path: Path) -> None:
+    """Somebody wrote it by hand, at night, in haste: what they mean is that nothing moves."""
+    world = begin(tmp_path / "state", team(tmp_path))
+    path = world.team.tree / f"holds/production/{MODEL}.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text("serve: 13\n")
+    world.team.push("Hold sentiment")
+    world.reconciler.step(seen([rollout(phase="stable")], more=signals.alerts([alert()], "production")))
+    (record,) = world.team.files("incidents")
+    spec = yaml.safe_load(world.team.show(record))["spec"]
+    assert [each["saw"] for each in spec["reasons"] if not each["passed"]] == [
+        f"holds/production/{MODEL}.yaml cannot be read: nobody can tell whether it is held"
+    ]
+
+
+def test_a_hold_on_everything_holds_what_cannot_be_read_at_that_moment(tmp_path: Path) -> None:
+    """Whoever repairs the policy would move the model that night."""
+    tree = team(tmp_path).tree
+    file = tree / f"policies/{MODEL}/policy.yaml"
+    text = file.read_text()
+    file.write_text("spec: [\n")
+    done = mrc("hold", "--all", "-e", "production", "--reason", "the big day", cwd=tree)
+    assert done.returncode == 0, done.stderr
+    file.write_text(text.replace("version: 13, fallback: 12", "version: 11, fallback: 10"))
+    hold = yaml.safe_load((tree / "holds/production/_all.yaml").read_text())
+    assert hold["spec"]["models"][MODEL] == {"version": 13}
+    assert re.search(rf"production +{MODEL} +13 ", mrc("status", "-e", "production", cwd=tree).stdout)
+
+
+@pytest.mark.parametrize("kind", ["abort", "alert"])
+def test_who_takes_a_rollback_back_is_told_what_they_have_and_not_fought_with(tmp_path: Path, kind: str) -> None:
+    """They revert it whole, with its record, while what failed is still the case."""
+    world = begin(tmp_path / "state", team(tmp_path))
+    failed = seen([rollout()], [run()])
+    if kind == "alert":
+        failed = seen([rollout(phase="stable")], more=signals.alerts([alert()], "production"))
+    world.reconciler.step(failed)
+    world.team.pull()
+    git("revert", "--no-edit", "HEAD", cwd=world.team.tree)
+    git("push", "-q", "origin", "main", cwd=world.team.tree)
+    for _ in range(3):
+        world.clock.pass_(minutes=1)
+        world.reconciler._quiet.clear()
+        world.reconciler.step(failed)
+    assert world.team.log()[:2] == [
+        "Record that sentiment in production needs a person", 'Revert "Roll sentiment back to 12 in production"'
+    ]  # fmt: skip
+    assert "version: 13" in world.team.show(POLICY)
+    page = world.monitored.pages[-1]["annotations"]["description"]
+    assert "somebody has taken what was done about it out of git again, and git names version 13" in page
 
 
 @pytest.mark.parametrize("whole", [False, True])

@@ -223,6 +223,7 @@ def test_who_is_called_reads_what_is_missing_now(tmp_path: Path, found: list[Any
     world.reconciler.step(seen(found))
     (page,) = world.monitored.pages
     assert said in page["annotations"]["description"]
+    assert "Git names version 12. Only if it is bad, too: mrc rollback" in page["annotations"]["description"]
 
 
 def test_hooks_are_told_of_some_time_whatever_the_clocks_say(tmp_path: Path) -> None:

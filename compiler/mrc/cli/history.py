@@ -17,14 +17,17 @@ if TYPE_CHECKING:
 @directory_option
 def history(model: str, environment: str, directory: Path) -> int:
     """Print the incidents of MODEL, the newest first: what was seen, what was done, how it ended."""
-    from mrc.reconcile.survey import incidents
+    from mrc.reconcile.survey import incident
 
     tree = work_tree(directory)
-    found = incidents(tree, environment, model)
+    paths = [path for path in tree.files(f"incidents/{environment}/{model}") if path.endswith(".yaml")]
+    every = [(path, incident(tree, path)) for path in paths]
+    found = [one for _, one in every if one is not None]
+    unread = [path for path, one in every if one is None]
     for path in (f"environments/{environment}.yaml", f"policies/{model}/policy.yaml"):
-        if not found and path not in tree.files(path.rpartition("/")[0]):
+        if not every and path not in tree.files(path.rpartition("/")[0]):
             raise click.ClickException(f"there is no {path}")
-    if not found:
+    if not every:
         click.echo(f"no incident of {model} in {environment}")
     for one in reversed(found):
         spec = one.spec
@@ -38,7 +41,9 @@ def history(model: str, environment: str, directory: Path) -> int:
             click.echo(f"  {'yes' if told.accepted else 'NO ':3}    {told.hook}: {told.found}")
         click.echo(f"  times  {_times(spec.times)}")
         click.echo(f"  ended  {ended}")
-    return 0
+    for path in unread:
+        click.echo(f"{path} cannot be read: see mrc check", err=True)
+    return 1 if unread else 0
 
 
 def _times(times: "Times") -> str:

@@ -30,12 +30,14 @@ def status(wanted: tuple[str, ...], kubeconfig: Path | None, directory: Path) ->
     from mrc.reconcile.survey import survey
 
     tree, now = work_tree(directory), datetime.now(UTC)
-    known = load(tree, [])[0].environments
+    shared, _ = load(tree, [])
+    known = shared.environments
     for environment in wanted:
         if environment not in known:
             said = f"environments/{environment}.yaml is not there, or cannot be read: see mrc check"
             raise click.ClickException(said)
-    unread: set[str] = set()
+    # Without one of them the table would say that nothing is wrong.
+    unread = {file for file in shared.broken if not wanted or _named(file) in wanted}
     stages = _stages(kubeconfig, wanted[0], known[wanted[0]][1].spec.namespace) if kubeconfig is not None else None
     asked = ("stage",) if stages is not None else ()
     rows: list[tuple[str, ...]] = [
@@ -44,7 +46,7 @@ def status(wanted: tuple[str, ...], kubeconfig: Path | None, directory: Path) ->
     for environment in wanted or sorted(known):
         policies = [path.split("/")[1] for path in tree.files("policies") if path.endswith("/policy.yaml")]
         found = survey(tree, environment, policies)
-        unread |= found.unread if found is not None else set()
+        unread |= {f"policies/{name}/policy.yaml" for name in found.unread} if found is not None else set()
         for model in found.models.values() if found is not None else ():
             last = model.incidents[-1] if model.incidents else None
             hold = model.hold or (found.hold if found is not None else None)
@@ -53,16 +55,21 @@ def status(wanted: tuple[str, ...], kubeconfig: Path | None, directory: Path) ->
                 environment, model.name, str(int(model.serve.version)),
                 str(int(model.serve.fallback)) if model.serve.fallback is not None else "-",
                 *([stages(model.name, int(model.serve.version))] if stages is not None else []),
-                f"since {hold.spec.at}" if hold is not None else "-",
+                f"since {hold.spec.at}" if hold is not None else "unreadable" if model.unread is not None else "-",
                 f"{spent(model, now)} of {int(known[environment][1].spec.reconcile.breaker)}",
                 f"{last.metadata.id} ({ended})" if last is not None else "-",
             ))  # fmt: skip
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
-    for name in sorted(unread):
-        click.echo(f"policies/{name}/policy.yaml cannot be read: see mrc check", err=True)
+    for file in sorted(unread):
+        click.echo(f"{file} cannot be read: see mrc check", err=True)
     return 1 if unread else 0
+
+
+def _named(file: str) -> str:
+    """The environment that a file of holds/ or environments/ is about."""
+    return file.split("/")[1].removesuffix(".yaml") if "/" in file else ""
 
 
 def _stages(kubeconfig: Path, environment: str, namespace: str) -> Callable[[str, int], str]:

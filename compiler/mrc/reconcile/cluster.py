@@ -130,11 +130,16 @@ class Rollouts:
         self.changed = threading.Event()
         self.listed: float | None = None
         """When the last list was complete, by the monotonic clock."""
+        self._heard = time.monotonic()
 
     def all(self) -> list[Object]:
         """Every Rollout as it was last seen."""
         with self._lock:
             return list(self._table.values())
+
+    def silent(self) -> bool:
+        """Whether the API server has said nothing for so long that the table may be old."""
+        return time.monotonic() - self._heard > 2 * SILENT_SECONDS
 
     def pages(self) -> Iterator[Any]:
         """The Rollouts as they are now, in lists of the API server's. Raises ClusterError."""
@@ -199,7 +204,7 @@ class Rollouts:
                 table[name] = remembering(self._table.get(name), slim(rollout))
         with self._lock:
             self._table = table
-        self.listed = time.monotonic()
+        self.listed = self._heard = time.monotonic()
         self.changed.set()
         return str(page["metadata"]["resourceVersion"])
 
@@ -218,6 +223,7 @@ class Rollouts:
                     if event["type"] == "ERROR":
                         return  # 410 among others: list again
                     version = str(item["metadata"]["resourceVersion"])
+                    self._heard = time.monotonic()
                     self._take(event["type"], item)
                     if stop.is_set() or time.monotonic() > until:
                         return

@@ -86,6 +86,10 @@ def _one(failure: Failure, state: State, now: datetime, mass: Gate) -> Decision:
         saw = f"git names version {serving}; {failure.version} is what failed"
         return Decision(failure, "nothing", (Gate("git", False, saw),), before=model.serve)
     reasons = [Gate("git", True, f"git names version {serving}")]
+    if failure.incident in state.withdrawn:
+        # A second rollback would be a quarrel with a person, without end: they are told what they have now.
+        saw = f"somebody has taken what was done about it out of git again, and git names version {serving}"
+        return Decision(failure, "page", (*reasons, Gate("withdrawn", False, saw)), before=model.serve)
     if failure.aborted:
         return _follow(failure, model, state, now, mass, reasons)
     if failure.kind == "request":

@@ -26,6 +26,8 @@ class Gate:
 
 def unheld(model: ModelState, state: State) -> Gate:
     hold = model.hold or state.hold
+    if hold is None and model.unread is not None:
+        return Gate("hold", False, f"{model.unread} cannot be read: nobody can tell whether it is held")
     if hold is None:
         return Gate("hold", True, "it is not held")
     what = model.name if model.hold is not None else state.environment

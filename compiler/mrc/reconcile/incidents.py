@@ -32,6 +32,8 @@ class Incidents:
         self._folder = f"incidents/{environment}"
         self.open: dict[str, Progress] = {}
         """What was seen of those without an outcome, by path."""
+        self.withdrawn: set[str] = set()
+        """The ids of those that were in git, and that somebody took out of it again."""
         self._ended: dict[str, str | None] = {}  # by path: what names the record that is over
         self._records: dict[str, tuple[str, list[str]]] = {}  # by model: the id of the folder, the paths of incidents
         self._decided: dict[str, tuple[str, datetime | None]] = {}
@@ -66,6 +68,7 @@ class Incidents:
         own = tree.id(path)
         if own is not None and self._ended.get(path) == own:
             return
+        self.withdrawn.discard(_id(path))
         self._ended.pop(path, None)  # somebody has taken back how it ended
         found = incident(tree, path)
         if found is None:
@@ -83,12 +86,15 @@ class Incidents:
         """Somebody removed the records: there is nothing left to end."""
         for path in paths:
             self.open.pop(path, None)
+            self._ended.pop(path, None)
+            self.withdrawn.add(_id(path))
 
     def wrote(self, incidents: Iterable[Incident], tree: GitTree, at: datetime) -> None:
         """What was pushed a moment ago, and stands in this tree."""
         for one in incidents:
             path, model = incident_path(one), one.metadata.model
-            self._records[model] = "", self._records.get(model, ("", []))[1]  # it is another folder by now
+            had = self._records.get(model, ("", []))[1]
+            self._records[model] = "", sorted({*had, path})  # it is another folder by now
             if one.spec.outcome is not None:
                 self.open.pop(path, None)
                 self._ended[path] = tree.id(path)
@@ -122,6 +128,10 @@ class Incidents:
             return known
         found = incident(tree, path)
         return folder, _failed(found) if found is not None else None
+
+
+def _id(path: str) -> str:
+    return path.rpartition("/")[2].removesuffix(".yaml")
 
 
 def _resumed(found: Incident, before: Progress | None) -> Progress:

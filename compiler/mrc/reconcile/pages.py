@@ -99,6 +99,18 @@ def asks(found: Incident) -> bool:
     return spec.action == "page" or (spec.outcome is not None and spec.outcome.state == "escalated")
 
 
+def _by_hand(found: Incident) -> str:
+    """What a person can do: nothing that would make it worse."""
+    spec, metadata = found.spec, found.metadata
+    command = f"mrc rollback {metadata.model} -e {metadata.environment} --reason TEXT"
+    if spec.after is not None:
+        served = int(spec.after.version)
+        return f"Git names version {served}. Only if it is bad, too: {command}, which rejects it and goes further back."
+    if any(each.gate == "target" and not each.passed for each in spec.reasons):
+        return "No version is left to go back to: promote one that is good, or let one be tried again by its verdict."
+    return f"Going back by hand: {command}."
+
+
 def _alert(found: Incident) -> dict[str, Any]:
     spec, metadata = found.spec, found.metadata
     own = {
@@ -115,5 +127,5 @@ def _alert(found: Incident) -> dict[str, Any]:
         summary = f"{where}: going back to version {int(spec.after.version)} did not help in time"
     failed = "; ".join(f"{each.gate}: {each.saw}" for each in spec.reasons if not each.passed)
     text = f"{spec.cause.message}. {spec.outcome.message}. {failed}".strip()
-    text += f" Going back by hand: mrc rollback {metadata.model} -e {metadata.environment} --reason TEXT."
+    text += f" {_by_hand(found)}"
     return monitoring.alert("MrcNeedsAPerson", own, summary, text, spec.outcome.at)

@@ -1,16 +1,12 @@
 """What is held must be what is rendered: a change that was rendered before the hold can merge after it."""
 
-import re
-
-from mrc import labels
 from mrc.compile import linked as link
 from mrc.load import Objects
 from mrc.reconcile.change import Edits
 from mrc.reconcile.gittree import GitTree
+from mrc.reconcile.survey import VERSION
 from mrc.render import render
 from mrc.tree import Tree
-
-_VERSION = re.compile(rf'^ +{re.escape(labels.VERSION)}: "(\d+)"$', re.MULTILINE)
 
 
 class Pins:
@@ -31,7 +27,7 @@ class Pins:
         found = {}
         rollouts = tree.across([wanted[name][0] for name in look], "rollout.yaml")
         for name, data in zip(look, rollouts, strict=True):
-            match = _VERSION.search(data.decode(errors="replace")) if data is not None else None
+            match = VERSION.search(data.decode(errors="replace")) if data is not None else None
             if match is not None and int(match[1]) != wanted[name][1]:
                 found[name] = wanted[name][1], int(match[1])
             else:

@@ -1,5 +1,6 @@
 """One branch that asks for a change: what it must have, and whether it is mrc's own."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,8 +43,8 @@ class Own:
     Whoever may push a branch could have mrc merge what they like, by rights that mrc has and they have not.
     """
 
-    def __init__(self, ledger: Ledger, telemetry: Telemetry) -> None:
-        self._ledger, self._telemetry = ledger, telemetry
+    def __init__(self, ledger: Ledger, telemetry: Telemetry, alive: Callable[[], None]) -> None:
+        self._ledger, self._telemetry, self._alive = ledger, telemetry, alive
         self._own: set[str] = set()
         self._foreign: set[str] = set()
 
@@ -53,7 +54,8 @@ class Own:
 
     def has(self, one: Proposal) -> bool:
         """Whether it is one."""
-        if one.commit not in self._own | self._foreign:
+        if one.commit not in self._own and one.commit not in self._foreign:
+            self._alive()
             try:
                 (self._own if self._written(one) else self._foreign).add(one.commit)
             except GitError as problem:  # what it was made on cannot be had: one branch holds up no other

@@ -6,6 +6,7 @@ leaves what the next run goes on with. A request that a person closed is a decis
 
 import re
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -33,14 +34,23 @@ _NEVER = ("", "", float("-inf"))
 class Proposals:
     """The branches and requests of one environment. What it keeps in memory saves questions, and is never needed."""
 
-    def __init__(self, ledger: Ledger, forge: Forge, environment: str, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        forge: Forge,
+        environment: str,
+        telemetry: Telemetry,
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`alive` is told while what takes long goes on: after a start, every branch is read and looked at."""
         self._ledger, self._forge, self._environment, self._telemetry = ledger, forge, environment, telemetry
         self.folder = f"mrc/{environment}"
         self._there: dict[str, Proposal] = {}
         self._declined: set[str] = set()
         self._looked: dict[str, tuple[str, str, float]] = {}
         self._arranged: set[str] = set()
-        self._own = Own(ledger, telemetry)
+        self._alive = alive
+        self._own = Own(ledger, telemetry, alive)
         self.trouble: ForgeError | None = None
         """Why the forge could not be asked, in the last pass."""
 
@@ -48,6 +58,7 @@ class Proposals:
         """What the branches say; after a fetch."""
         there: dict[str, Proposal] = {}
         for branch, commit in self._ledger.branches(self.folder).items():
+            self._alive()
             before = self._there.get(branch)
             found = before if before is not None and before.commit == commit else self._proposal(branch, commit)
             if found is not None:

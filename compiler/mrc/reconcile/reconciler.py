@@ -245,6 +245,7 @@ class Reconciler:
             self._incidents.failing(tree, now, waiting),
             found.hold,
             found.cleared,
+            frozenset(self._incidents.withdrawn & {failure.incident for failure in due}),
             running=seen.running,
             others=tuple(one for one in seen.failures if one.cause not in causes),
         )

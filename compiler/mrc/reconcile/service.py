@@ -62,6 +62,10 @@ class Service:
         silent = now - self._beat
         return f"the loop has not come round for {silent:.0f} s" if silent > PATIENCE_SECONDS else None
 
+    def _alive(self) -> None:
+        """It goes on. What is done a thousand times in one round says so each time."""
+        self._beat = time.monotonic()
+
     def run(self, stop: threading.Event) -> None:
         """Until `stop`. Raises GitError, ForgeError, CredentialsError and RefusedError when it cannot even begin."""
         reconciler, environment = self._begin()
@@ -78,16 +82,23 @@ class Service:
         failures = 0
         try:
             while not stop.is_set():
-                self._beat = time.monotonic()
+                self._alive()
                 rollouts.changed.wait(self._every)
                 rollouts.changed.clear()
                 if stop.is_set() or rollouts.listed is None:
                     continue
                 try:
-                    reconciler.step(self._look(rollouts, monitoring))
-                    self._telemetry.set("mrc_reconciler_last_success_timestamp_seconds", self._clock().timestamp())
+                    seen, complete = self._look(rollouts, monitoring)
+                    reconciler.step(seen)
+                    if complete:
+                        self._telemetry.set("mrc_reconciler_last_success_timestamp_seconds", self._clock().timestamp())
                     failures = 0
-                except (GitError, RefusedError, ForgeError, CredentialsError) as fault:
+                except RefusedError as fault:
+                    failures += 1
+                    self._telemetry.count("mrc_reconciler_errors_total", what="tree")
+                    self._telemetry.log("the tree is refused: nothing is decided on", level="error", error=str(fault))
+                    stop.wait(min(30, 2**failures / 4))
+                except (GitError, ForgeError, CredentialsError) as fault:
                     failures += 1
                     if isinstance(self._token, AppToken):
                         self._token.forget()
@@ -176,10 +187,11 @@ class Service:
             raise RefusedError("the mode pullRequest needs a token for the forge: --token-file, or a GitHub App")
         asked = self._forge(settings.forge, self._token)
         asked.prove()
-        return Proposals(self._ledger, asked, self._name, self._telemetry)
+        return Proposals(self._ledger, asked, self._name, self._telemetry, self._alive)
 
-    def _look(self, rollouts: Rollouts, monitoring: Monitoring) -> Seen:
-        seen = Seen()
+    def _look(self, rollouts: Rollouts, monitoring: Monitoring) -> tuple[Seen, bool]:
+        """What is the case, and whether all who were asked have answered."""
+        seen, complete = Seen(), not rollouts.silent()
         table = rollouts.all()
         self._telemetry.set("mrc_reconciler_rollouts", len(table))
         mine, others = own(table, self._name)
@@ -198,10 +210,12 @@ class Service:
         except MonitoringError as fault:
             self._telemetry.count("mrc_reconciler_errors_total", what="alertmanager")
             self._telemetry.log("Alertmanager cannot be asked", level="warning", error=str(fault))
-        return seen
+            complete = False
+        return seen, complete
 
     def _aborted(self, rollouts: Rollouts, rollout: Object) -> Failure | None:
         uid = str(rollout["metadata"].get("uid"))
+        self._alive()
         try:
             found = aborted(rollout, rollouts.runs(rollout), self._name)
             if found is not None and found.kind == "abort":

@@ -21,6 +21,7 @@ class ModelState:
     rejected: frozenset[int] = frozenset()
     validated: frozenset[int] = frozenset()  # by a person
     hold: Hold | None = None
+    unread: str | None = None  # the file of a hold that bears on it, and cannot be read
     incidents: tuple[Incident, ...] = ()  # oldest first
     cleared: datetime | None = None  # when its last hold was
     guardrails: Mapping[str, Guardrail] = field(default_factory=dict)
@@ -45,6 +46,8 @@ class State:
     """The hold on the whole environment, if it is not cleared."""
     cleared: datetime | None = None
     """When the last hold on the whole environment was."""
+    withdrawn: frozenset[str] = frozenset()
+    """Incidents whose records somebody took out of git again."""
     unhealthy: tuple[str, ...] = ()
     """What is wrong with the environment, in words."""
     worse: Mapping[tuple[str, str, int], str] = field(default_factory=dict)

@@ -1,9 +1,11 @@
 """What a tree says about the models of one environment: what serves, verdicts, holds, incidents."""
 
+import re
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from mrc import labels
 from mrc.diagnostics import Diagnostic
 from mrc.load import Objects, load
 from mrc.parse import parse
@@ -12,8 +14,11 @@ from mrc.reconcile.gittree import GitTree
 from mrc.reconcile.state import ModelState
 from mrc.schema import Environment, Hold, Incident
 from mrc.schema.policy import Serve
-from mrc.tree import SHARED, Tree, UnreadableError
+from mrc.schema.units import Positive
+from mrc.tree import NAME, SHARED, Tree, UnreadableError
 
+VERSION = re.compile(rf'^ +{re.escape(labels.VERSION)}: "([1-9][0-9]{{0,8}})"$', re.MULTILINE)
+"""The line of a rendered Rollout that says which version it is of."""
 RECORDS = 50
 """How many of the newest incidents of a model are read."""
 
@@ -81,6 +86,7 @@ def _model(tree: Tree, objects: Objects, environment: str, name: str) -> ModelSt
     pins = [pin for hold in (own, whole) if hold is not None and (pin := hold[1].serves(name)) is not None]
     serve: Serve = pins[0] if pins else model.policy[1].spec.environments[environment].serve
     verdicts = {number: verdict.spec for number, (_, verdict) in model.verdicts.items()}
+    files = (f"holds/{environment}/{name}.yaml", f"holds/{environment}/_all.yaml")
     return ModelState(
         name,
         serve,
@@ -88,6 +94,7 @@ def _model(tree: Tree, objects: Objects, environment: str, name: str) -> ModelSt
         frozenset(number for number, found in verdicts.items() if environment in found.rejected),
         frozenset(n for n, found in verdicts.items() if found.validated is not None and found.validated.by != "mrc"),
         own[1] if own is not None and own[1].spec.cleared is None else None,
+        next((file for file in files if file in objects.broken), None),
         incidents(tree, environment, name),
         own[1].spec.cleared.at if own is not None and own[1].spec.cleared is not None else None,
         model.policy[1].spec.guardrails,
@@ -121,27 +128,39 @@ def incident_path(found: Incident) -> str:
 
 
 def served(tree: Tree, environment: str) -> dict[str, Serve]:
-    """What serves of every model of the environment, by its policy or its own hold; what cannot be read is left out."""
+    """What serves of every model of the environment, by its own hold or its policy.
+
+    Where a policy cannot be read it is what is rendered, with no fallback: a hold on everything pins that, too.
+    """
     found: dict[str, Serve] = {}
     for path in tree.files("policies"):
-        if not path.endswith("/policy.yaml"):
-            continue
-        try:
-            document = read(path, tree.read(path))
-        except UnreadableError:
-            continue
-        if isinstance(document, Diagnostic):
-            continue
-        try:
-            written = document.data["spec"]["environments"][environment]["serve"]
-            found[path.split("/")[1]] = Serve.model_validate(written)
-        except (KeyError, TypeError, ValueError):
-            continue
-    for (where, name), (_, hold) in load(tree, [])[0].holds.items():
-        pin = hold.serves(name) if where == environment and name in found else None
-        if name is not None and pin is not None:
-            found[name] = pin
+        name = path.split("/")[1]
+        if path.endswith("/policy.yaml") and re.fullmatch(NAME, name):
+            serve = _written(tree, path, environment) or _rendered(tree, environment, name)
+            found |= {name: serve} if serve is not None else {}
+    for (where, held), (_, hold) in load(tree, [])[0].holds.items():
+        pin = hold.serves(held) if where == environment and held is not None and held in found else None
+        if held is not None and pin is not None:
+            found[held] = pin
     return found
+
+
+def _written(tree: Tree, path: str, environment: str) -> Serve | None:
+    try:
+        document = read(path, tree.read(path))
+        if isinstance(document, Diagnostic):
+            return None
+        return Serve.model_validate(document.data["spec"]["environments"][environment]["serve"])
+    except (UnreadableError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _rendered(tree: Tree, environment: str, model: str) -> Serve | None:
+    try:
+        match = VERSION.search(tree.read(f"rendered/{environment}/{model}/rollout.yaml").decode(errors="replace"))
+    except UnreadableError:
+        return None
+    return Serve(version=Positive(int(match[1]))) if match is not None else None
 
 
 def count(tree: Tree, environment: str) -> int:
