@@ -92,7 +92,7 @@ def test_another_models_errors_do_not_hide_the_plan(merged: Path) -> None:
     done = mrc("plan", "--base", "main", cwd=merged)
     assert done.returncode == 1
     assert "ranker in production: 31 stays, and no pod is replaced" in done.stdout
-    assert "not planned: translator" in done.stdout
+    assert "translator: not planned: policies/translator/policy.yaml has errors" in done.stdout
     assert "translator in" not in done.stdout
 
 

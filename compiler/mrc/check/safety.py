@@ -84,8 +84,20 @@ def check(release: Release) -> list[Diagnostic]:
         found.append(document.report(NO_CRASHES, guardrails, message))
     if release.fallback is None:
         message = f"version {release.version.number} has no fallback in {release.environment_name}"
-        found.append(document.report(NO_FALLBACK, (*path, "serve"), message))
+        found.append(document.report(NO_FALLBACK, (*path, "serve"), message, _fallback(release)))
     return found + _unwatched(release) + _stages(release)
+
+
+def _fallback(release: Release) -> str | None:
+    """Where there are older versions, the first one's hint would be the wrong one."""
+    older = sorted((each.number for each in release.retained if each.number < release.version.number), reverse=True)
+    if not older:
+        return None
+    rejected = {number for number, one in release.verdicts.items() if release.environment_name in one.spec.rejected}
+    good = next((number for number in older if number not in rejected), None)
+    if good is None:
+        return "bring the next version with this one as its fallback; until then nothing goes back by itself"
+    return f"name what served before it: serve: {{version: {release.version.number}, fallback: {good}}}"
 
 
 def _unwatched(release: Release) -> list[Diagnostic]:

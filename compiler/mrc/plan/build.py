@@ -27,6 +27,8 @@ from mrc.render.kustomize import of_environment
 from mrc.tree import Tree
 
 Key = tuple[str, str]  # environment, model
+# What is read first: what takes a model away, then what users meet, then what is watched otherwise.
+_WEIGHT: tuple[Kind, ...] = ("removed", "moved", "promotion", "rollback", "restart", "added", "edit")
 _LIFTED = "a freeze that this change lifts,"
 
 
@@ -41,10 +43,12 @@ def build(base: str, committed: Tree, after: Compiled, touched: Touched, now: da
     unplanned = _unplanned(before, after)
     old, new = (_releases(each, touched, unplanned) for each in (before, after))
     found = []
+    renamed = _renamed(old, new)
     for key in sorted(old.keys() | new.keys()):
-        release = _release(old.get(key), new.get(key), committed, now)
+        release = _release(old.get(key), new.get(key), committed, now, renamed.get(key))
         if release is not None:
             found.append(release)
+    found.sort(key=lambda release: _WEIGHT.index(release.kind))
     shared = _shared(committed, found)
     return Plan(
         format=FORMAT,
@@ -69,8 +73,27 @@ def _releases(compiled: Compiled, touched: Touched, unplanned: list[Unplanned]) 
     }
 
 
+def _renamed(old: Mapping[Key, Release], new: Mapping[Key, Release]) -> dict[Key, str]:
+    """What is removed and what is added in one environment with the same bundle, each with the other's name."""
+    come = {(key[0], _content(new[key])): key for key in sorted(new.keys() - old.keys())}
+    found: dict[Key, str] = {}
+    for key in sorted(old.keys() - new.keys()):
+        other = come.pop((key[0], _content(old[key])), None)
+        if other is not None:
+            found |= {key: other[1], other: key[1]}
+    return found
+
+
+def _content(release: Release) -> frozenset[str]:
+    """What the version serves with, wherever it lies."""
+    spec = release.version.object.spec
+    llm = spec.vllm or spec.tgi
+    hub = {llm.hub.revision} if llm is not None and llm.hub is not None else set()
+    return frozenset({spec.image} | hub | {file.sha256 for files in spec.bundle.values() for file in files.values()})
+
+
 def _release(
-    before: Release | None, after: Release | None, committed: Tree, now: datetime | None
+    before: Release | None, after: Release | None, committed: Tree, now: datetime | None, same_bundle: str | None
 ) -> ReleasePlan | None:
     """What changes for one release; None where nothing does."""
     there = after or before
@@ -110,6 +133,7 @@ def _release(
         restore=restore,
         way_back=back,
         warmth=wayback.warmth(after, before, back, rolls=rolls),
+        same_bundle=same_bundle,
         new_versions=_new_versions(before, after),
         sessions=_sessions(after),
         freezes=_freezes(forward) if forward is not None else (),

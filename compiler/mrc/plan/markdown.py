@@ -56,9 +56,12 @@ def _fitting(blocks: list[_Block], longest: int) -> str:
 
 def _head(plan: Plan) -> str:
     lines = ["## mrc plan", "", _text(words.total(plan)), ""]
-    errors = sum(finding.severity == "error" for finding in plan.findings)
-    if errors:
-        lines += ["> [!CAUTION]", f"> {errors} error{'s' if errors > 1 else ''}: this cannot be merged.", ""]
+    if errors := words.errors(plan):
+        lines += ["> [!CAUTION]", f"> {errors}", ""]
+    if first := words.first(plan):
+        lines += ["> [!CAUTION]", f"> **{words.FIRST}**"]
+        lines += [f"> - {_text(where)}: {_text(what)}" for where, what in first[:_ROWS]]
+        lines += [*_more(len(first) - _ROWS, "> - "), ""]
     if looser := words.looser(plan):
         lines += ["> [!WARNING]", "> **Looser than before**"]
         lines += [f"> - {_text(where)}: {_code(words.setting(each))}" for where, each in looser[:_ROWS]]
@@ -73,8 +76,6 @@ def _head(plan: Plan) -> str:
     for changed in plan.environments:
         lines += [f"**Environment {_text(changed.name)}**: {_text(words.environment(changed))}", ""]
         lines += [f"- {_code(words.setting(each))}" for each in changed.settings] + [""]
-    for unplanned in plan.unplanned:
-        lines += [f"**Not planned**: {_text(unplanned.why)}", ""]
     if plan.findings:
         lines += _findings(plan)
     return "\n".join(lines)

@@ -252,6 +252,9 @@ class ReleasePlan(Part):
     """How long going back takes at worst, by phase, for hard failures and anomalies over minutes."""
     way_back: WayBack | None
     warmth: tuple[Warmth, ...]
+    same_bundle: str | None
+    """Where a model is removed, the new one of this environment that serves the very same bundle: another name for it.
+    Where one is added, the one that is removed so."""
     new_versions: tuple[int, ...]
     """Versions that come with this change and serve nothing here yet."""
     sessions: int | None

@@ -23,17 +23,19 @@ class _Writer:
             yield from self._environment(changed)
         for release in plan.releases:
             yield from self._release(release)
-        for unplanned in plan.unplanned:
-            yield self._in("bad", f"not planned: {_safe(unplanned.model or unplanned.environment or '')}: ") + _safe(
-                unplanned.why
-            )
         for files in (*(release.files for release in plan.releases), plan.shared):
             yield from self._text(files)
+        if first := words.first(plan):
+            yield self._in("bad", f"{words.FIRST}:")
+            yield from (f"  {_safe(where)}: {_safe(what)}" for where, what in first)
+            yield ""
         if looser := words.looser(plan):
             yield self._in("bad", "Looser than before:")
             yield from (f"  {where}: {_safe(words.setting(each))}" for where, each in looser)
             yield ""
         yield words.total(plan)
+        if errors := words.errors(plan):
+            yield self._in("bad", errors)
 
     def _in(self, style: str, text: str) -> str:
         return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if self._colour else text

@@ -14,7 +14,7 @@ def way_back(release: Release, before: Release | None, running: Mapping[str, str
     """Held against what runs: `running` are the files that the cluster has applied."""
     fallback = release.fallback
     if fallback is None:
-        return WayBack(None, False, "the first version has nothing to go back to", None, None, False)
+        return WayBack(None, False, "the policy names no fallback", None, None, False)
     warm = release.policy.warm.seconds if release.policy.warm is not None else None
     unknown = _unknown(release, before, fallback, running)
     why_not = unknown

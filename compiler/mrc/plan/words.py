@@ -95,6 +95,46 @@ def looser(plan: Plan) -> list[tuple[str, Setting]]:
     return [(where, setting) for where, setting in found if setting.direction == "looser"]
 
 
+FIRST = "Look here first"
+
+
+def first(plan: Plan) -> list[tuple[str, str]]:
+    """What can hurt users most, with where: said before everything else, and not by the alphabet."""
+    gone = [(each.name, _gone(each)) for each in plan.releases if each.kind == "removed"]
+    moved = [
+        (each.name, "it is deployed anew in another place, all at once, and nothing there is warm to go back to")
+        for each in plan.releases
+        if each.kind == "moved"
+    ]
+    back = [
+        (each.name, "there is nothing to go back to" if each.way_back.version is None else _cold(each.way_back))
+        for each in plan.releases
+        if each.starts_rollout and each.way_back is not None and not each.way_back.restorable
+        if each.way_back.version is None or each.way_back.warm is not None
+    ]
+    frozen = [(each.name, said) for each in plan.releases for said in each.frozen]
+    unplanned = [
+        (each.model or f"environment {each.environment}", f"not planned: {each.why}") for each in plan.unplanned
+    ]
+    return gone + moved + back + frozen + unplanned
+
+
+def errors(plan: Plan) -> str:
+    """`2 errors: this cannot be merged.`; nothing where there are none."""
+    number = sum(finding.severity == "error" for finding in plan.findings)
+    return f"{_many(number, 'error')}: this cannot be merged." if number else ""
+
+
+def _gone(release: ReleasePlan) -> str:
+    said = f"{release.version_before} serves, and this change removes it: whoever calls it gets errors"
+    return f"{said}; {release.same_bundle} has the same bundle, and another address" if release.same_bundle else said
+
+
+def _cold(back: WayBack) -> str:
+    cold = f" takes up to {length(back.seconds_to_cold_start)}" if back.seconds_to_cold_start is not None else ""
+    return f"going back to {back.version}{cold or ' starts pods'}: {back.why}"
+
+
 def setting(changed: Setting) -> str:
     """`bake: 2h → 30m`."""
     return f"{changed.name}: {there(changed.before)} → {there(changed.after)}"
@@ -383,6 +423,12 @@ def cautions(release: ReleasePlan) -> list[str]:
         )
     if release.kind == "rollback":
         found.append("Argo goes back without the stages where it still has this version's ReplicaSet.")
+    if release.kind == "removed":
+        found.append("kubectl apply deletes nothing; a syncer that prunes deletes its objects at once.")
+        if release.same_bundle:
+            found.append(f"{release.same_bundle} is new with the same bundle: let its clients move there first.")
+    if release.kind == "added" and release.same_bundle:
+        found.append(f"It has the bundle of {release.same_bundle}, which this change removes: a name is an address.")
     if release.kind in ("added", "moved"):
         found.append("Argo skips the stages and their analysis when it first deploys a model.")
     return found
