@@ -4,12 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from conftest import TOP
 from mrc import chance, power, timing
 from mrc.compile import analyse
 from mrc.coverage import Cell, cover, lag
 from mrc.link import Release
+from mrc.render import render
 from mrc.schema.units import Duration
 from mrc.tree import MemoryTree, WorkTree
 
@@ -107,6 +109,17 @@ def test_a_way_back_to_pods_that_argo_does_not_know_is_a_rollout(example: Releas
 def test_what_is_shown_as_parts_adds_up(example: Release) -> None:
     for way in timing.restore(example):
         assert way.restored == sum(long for _, long in (*way.detection, *way.execution))
+
+
+def test_argo_does_not_give_up_a_pod_that_still_fetches() -> None:
+    """Nor is the version rejected for it, which is what a pod that never becomes ready means."""
+    files = {path.relative_to(COMMON).as_posix(): path.read_bytes() for path in COMMON.rglob("*") if path.is_file()}
+    version = "policies/hello-model/versions/2.yaml"
+    files[version] = re.sub(rb"size: \d+", b"size: 200000000000", files[version], count=1)
+    large = next(each for each in analyse(MemoryTree(files)).fleet.releases if each.environment_name == "production")
+    rendered = next(each.text for each in render(large) if each.path.endswith("rollout.yaml"))
+    deadline = yaml.safe_load(rendered)["spec"]["progressDeadlineSeconds"]
+    assert deadline * 1000 > timing.total(timing.cold_start(large, large.version))
 
 
 def test_a_comparison_says_nothing_once_stable_is_gone(example: Release) -> None:

@@ -196,11 +196,15 @@ def cold_start(release: Release, version: Version | None = None) -> tuple[Part, 
     """
     version = version or release.fallback
     assert version is not None
-    spec = version.object.spec
-    size = sum(int(artifact.size) for files in spec.bundle.values() for artifact in files.values())
-    fetch = 1000 * -(-size // release.environment.spec.delays.fetch.value)
-    turns = _turns(release)
-    return ("fetch", Duration(turns * fetch)), ("startup", Duration(turns * (spec.startup + MIN_READY)))
+    turns, startup = _turns(release), version.object.spec.startup
+    return ("fetch", Duration(turns * fetching(release, version))), ("startup", Duration(turns * (startup + MIN_READY)))
+
+
+def fetching(release: Release, version: Version) -> Duration:
+    """How long a pod of a version may fetch its bundle, in whole seconds."""
+    bundle = version.object.spec.bundle
+    size = sum(int(artifact.size) for files in bundle.values() for artifact in files.values())
+    return Duration(1000 * -(-size // release.environment.spec.delays.fetch.value))
 
 
 def _turns(release: Release) -> int:

@@ -1,10 +1,12 @@
 """Can a guardrail fire while something automatic listens, in Prometheus' and Argo's own arithmetic of time?"""
 
 from collections.abc import Sequence
+from fractions import Fraction
 
+from mrc.catalogue.metric import PerSecond
 from mrc.coverage import Cell, by_guardrail, counts_requests, cover, lag, shown, sustained
 from mrc.diagnostics import Diagnostic, error, warning
-from mrc.guardrail import Absence, Guardrail
+from mrc.guardrail import Absence, Bound, Guardrail, limit_in_words
 from mrc.link import Release
 from mrc.power import alone
 from mrc.read import Path
@@ -50,7 +52,20 @@ NO_HISTORY = error(
     hint="use a shorter window; or correct prometheus.retention in the environment, if Prometheus keeps more",
     source="https://prometheus.io/docs/prometheus/latest/storage/#operational-aspects",
 )  # fmt: skip
-RULES = (NEVER_FIRES, FIRST_UNCOVERED, NARROW_WINDOW, ONLY_COMPARED, STAGE_TOO_SHORT, OTHER_SERVER, NO_HISTORY)
+GROWS = error(
+    "MRC356", "a comparison of what grows with the share of the traffic",
+    reason="The two versions have different shares: what is counted of all requests, or added up over all pods, "
+    "differs though both are as good. It never fires while the share is small, and always when it is large.",
+    hint="compare a ratio, a quantile or a mean; or hold this metric against max or min",
+)  # fmt: skip
+TOO_LITTLE = error(
+    "MRC357", "a rate that a stage cannot reach",
+    reason="A stage has its share of the requests and no more: every version is beyond the limit there, the healthiest "
+    "too, and each rollout would be rolled back.",
+    hint="write absent: true to notice that requests stop; or a limit below what the smallest stage has",
+)  # fmt: skip
+RULES = (NEVER_FIRES, FIRST_UNCOVERED, NARROW_WINDOW, ONLY_COMPARED, STAGE_TOO_SHORT, OTHER_SERVER, NO_HISTORY,
+         GROWS, TOO_LITTLE)  # fmt: skip
 
 
 def check(release: Release) -> list[Diagnostic]:
@@ -62,6 +77,7 @@ def check(release: Release) -> list[Diagnostic]:
         *_never(release, cells),
         *_stages(release, cells),
         *_unseen(release),
+        *_growing(release, cells),
     ]
 
 
@@ -125,6 +141,34 @@ def _unseen(release: Release) -> list[Diagnostic]:
         for guardrail in release.guardrails
         if guardrail.metric is not None and guardrail.metric.source.name == runtime
     ]  # fmt: skip
+
+
+def _growing(release: Release, cells: Sequence[Cell]) -> list[Diagnostic]:
+    """What is no property of a version alone, but of its share as well."""
+    found = []
+    for of_one in by_guardrail(cells).values():
+        guardrail = of_one[0].guardrail
+        measure, comparison = guardrail.metric.measure if guardrail.metric else None, guardrail.comparison
+        if guardrail.compares and (isinstance(measure, PerSecond) or getattr(measure, "over_pods", "") == "sum"):
+            message = f"{guardrail.name} compares {guardrail.metric.name if guardrail.metric else ''} of both versions"
+            found.append(release.policy_document.report(GROWS, _place(guardrail.name, "worseThanStable"), message))
+        elif isinstance(measure, PerSecond) and isinstance(comparison, Bound) and comparison.worse == "lower":
+            found += _unreached(release, [cell for cell in of_one if cell.automatic], comparison)
+    return found
+
+
+def _unreached(release: Release, cells: Sequence[Cell], bound: Bound) -> list[Diagnostic]:
+    traffic = release.policy.expected_traffic
+    for cell in cells:
+        rate = Fraction(cell.stage.share) * traffic.per_second
+        if rate <= Fraction(bound.limit):
+            stage, name = shown(cell.stage), cell.guardrail.name
+            message = (
+                f"{name}: {stage} in {release.environment_name} gives about {float(rate):.3g}/s (expectedTraffic "
+                f"{traffic}), and worse is {limit_in_words(cell.guardrail)}"
+            )
+            return [release.policy_document.report(TOO_LITTLE, _place(name, "min"), message)]
+    return []
 
 
 def _never(release: Release, cells: Sequence[Cell]) -> list[Diagnostic]:

@@ -39,7 +39,12 @@ NOT_THERE = error(
     reason="It watches nowhere under that name, and looks as if it did.",
     hint="name environments of the same policy, or leave environments out",
 )  # fmt: skip
-RULES = (NO_METRIC, WRONG_UNIT, WRONG_SIDE, NEVER_WORSE, NOT_THERE)
+ALWAYS_WORSE = error(
+    "MRC216", "a limit that every value passes",
+    reason="Every version is beyond it, the healthiest too: each rollout would be rolled back.",
+    hint="choose a limit that a healthy version keeps",
+)  # fmt: skip
+RULES = (NO_METRIC, WRONG_UNIT, WRONG_SIDE, NEVER_WORSE, NOT_THERE, ALWAYS_WORSE)
 
 
 def unlinkable(document: Document, whole: RolloutPolicy) -> list[Diagnostic]:
@@ -181,7 +186,8 @@ def _comparison(
             absolute = _limit(document, place, tolerance.absolute, unit, found)
         if absolute is None:
             return None
-        return WorseThanStable(Decimal(tolerance.relative or 0), absolute, worse)
+        found_worse = WorseThanStable(Decimal(tolerance.relative or 0), absolute, worse)
+        return None if _hopeless(document, path, found_worse, unit, found) else found_worse
     if written.burn_rate is not None:
         assert metric is not None
         place = (*path, "burnRate")
@@ -211,10 +217,30 @@ def _comparison(
         hint = f"choose a limit inside the range; {threshold} percent is {threshold}%" if percent else None
         found.append(document.report(NEVER_WORSE, (*path, key), message, hint))
         return None
+    if metric is not None and key == "max" and (limit < 0 or (limit == 0 and unit in ("seconds", "bytes"))):
+        found.append(document.report(ALWAYS_WORSE, (*path, key), f"max: {threshold}: {metric.name} is always above it"))
+        return None
     if metric is not None and key == "min" and limit <= 0 and unit != "number":
         found.append(document.report(NEVER_WORSE, (*path, key), f"min: {threshold}: {metric.name} is never below 0"))
         return None
     return Bound(limit, worse)
+
+
+def _hopeless(document: Document, path: Path, comparison: WorseThanStable, unit: str, found: list[Diagnostic]) -> bool:
+    """Whether no value can be worse than stable by so much, or whether stable itself is."""
+    place = (*path, "worseThanStable")
+    if comparison.absolute < 0:
+        message = "absolute: below zero, a version that is just as good as stable counts as worse"
+        found.append(document.report(ALWAYS_WORSE, (*place, "absolute"), message))
+    elif unit == "ratio" and comparison.absolute >= 1:
+        message = "absolute: no two shares differ by more than 100%"
+        found.append(document.report(NEVER_WORSE, (*place, "absolute"), message))
+    elif comparison.worse == "lower" and comparison.relative >= 1:
+        message = "relative: nothing is lower than stable by more than all of it"
+        found.append(document.report(NEVER_WORSE, (*place, "relative"), message))
+    else:
+        return False
+    return True
 
 
 def _limit(document: Document, path: Path, threshold: Threshold, unit: str, found: list[Diagnostic]) -> Decimal | None:

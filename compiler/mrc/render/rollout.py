@@ -9,6 +9,7 @@ from mrc.promql import indent
 from mrc.render import bluegreen, canary, pod
 from mrc.render.common import object_labels, selector
 from mrc.render.engine import Raw, fill
+from mrc.timing import fetching
 
 HISTORY = 10  # ReplicaSets that Argo keeps; more than any rollback window needs
 
@@ -30,7 +31,8 @@ def render(release: Release, *, analysed: bool) -> list[Artifact]:
         # A blue-green return to what is warm skips its analysis without a window; with one, a return to what is cold
         # waits for ever for an analysis that Argo skipped.
         rollback_revisions=retained if by_steps else None,
-        progress_deadline_seconds=version.object.spec.startup.seconds + 60,
+        # Fetching a large bundle is no progress to Argo, which would abort a version that is only just being fetched.
+        progress_deadline_seconds=fetching(release, version).seconds + version.object.spec.startup.seconds + 60,
         strategy=Raw(indent(strategy(release, analysed=analysed).rstrip("\n"), 4)),
         pod=Raw(indent(pod.template(release, version).rstrip("\n"), 4)),
     )

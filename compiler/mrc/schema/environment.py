@@ -23,7 +23,7 @@ from mrc.schema.core import PydanticCustomError
 from mrc.schema.lean import Field, StrictBool, model_validator
 from mrc.schema.reconcile import Reconcile
 from mrc.schema.router import Router
-from mrc.schema.units import Duration, Positive, Quantity, Share, Timestamp, WeekTime
+from mrc.schema.units import Duration, Positive, Quantity, Share, Span, Timestamp, WeekTime
 
 
 class Pods(Model):
@@ -70,13 +70,13 @@ class Prometheus(Model):
     Example: http://prometheus.monitoring:9090
     Rendered: `provider.prometheus.address` of the AnalysisTemplate
     """
-    scrape: Duration
+    scrape: Span
     """How often the pods are scraped.
 
     Example: 15s
     Rendered: `interval` of the PodMonitor
     """
-    evaluate: Duration
+    evaluate: Span
     """How often rules are evaluated, and how often the analysis asks.
 
     Example: 15s
@@ -136,7 +136,7 @@ class Delays(Model):
     """How many bytes of a bundle a starting pod fetches each second.
 
     Example: 100Mi
-    Rendered: the times of going back in the runbook
+    Rendered: the times of going back in the runbook; `progressDeadlineSeconds` of the Rollout
     """
 
     @model_validator(mode="after")

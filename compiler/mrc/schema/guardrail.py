@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from mrc.schema.base import MetricName, Model, Name, _text, exactly_one
 from mrc.schema.core import PydanticCustomError
 from mrc.schema.lean import Field, model_validator
-from mrc.schema.units import Duration, Positive, Share, Threshold
+from mrc.schema.units import Positive, Share, Span, Threshold
 
 PromQL = Annotated[str, *_text(r"[^\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]+", "a PromQL expression", 4096, any_ascii=True)]
 
@@ -140,7 +140,7 @@ class Guardrail(Model):
     Example: immediate
     Rendered: the label `tier` of the alerts
     """
-    window: Duration | None = None
+    window: Span | None = None
     """Over how long the value is taken. Without it: 2m for `immediate`, 5m for `short`, 6h for `trend`.
 
     Example: 10m

@@ -116,6 +116,23 @@ class Duration(Scalar, int):
     __repr__ = __str__
 
 
+class Span(Duration):
+    """A length of time of at least a second: of what takes none, there is nothing to wait for and nothing to see."""
+
+    json_schema: ClassVar[dict[str, Any]] = {
+        **Duration.json_schema, "description": "a duration of at least 1s, such as 30s, 5m, 1h30m or 2d",
+    }  # fmt: skip
+
+    @classmethod
+    @lru_cache(maxsize=1024)
+    def parse(cls, text: str) -> Self:
+        """Raise ValueError unless `text` is a duration of a second or more."""
+        found = cls(Duration.parse(text))
+        if found < 1000:
+            raise ValueError(f"{text!r} is less than a second")
+        return found
+
+
 class Share(Scalar, Decimal):
     """A share between 0 and 1, written in percent: `5%`."""
 

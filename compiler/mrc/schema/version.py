@@ -18,7 +18,7 @@ from mrc.schema.base import (
 )
 from mrc.schema.lean import Field, model_validator
 from mrc.schema.runtime import Container, Tgi, Triton, Vllm
-from mrc.schema.units import Bytes, Duration, Positive, Quantity
+from mrc.schema.units import Bytes, Positive, Quantity, Span
 
 Role = Literal["weights", "tokenizer", "preprocessing", "prompts", "retrievalIndex", "adapters"]
 Runtime = Literal["triton", "vllm", "tgi", "container"]
@@ -88,8 +88,9 @@ class ModelVersionSpec(Model):
     Example: {cpu: 4, memory: 8Gi, nvidia.com/gpu: 1}
     Rendered: `resources` of the serving container
     """
-    startup: Duration = Field(default=Duration.parse("10m"), validate_default=False)
-    """How long a pod may take from its start until it is ready. Slower, and the rollout is aborted.
+    startup: Span = Field(default=Span.parse("10m"), validate_default=False)
+    """How long the server may take from its start, with its bundle there, until it is ready. Slower, and the rollout is
+    aborted. What fetching the bundle takes, `delays.fetch` of the environment says; it comes on top.
 
     Example: 10m
     Rendered: the startup probe; `progressDeadlineSeconds` of the Rollout
