@@ -125,7 +125,7 @@ def test_what_is_no_answer_is_told_in_a_word(what: str, monkeypatch: pytest.Monk
         assert TOKEN not in str(fault.value)
         if said != "too long":
             with pytest.raises(MonitoringError):
-                Monitoring(url, url).alerts()
+                Monitoring(url, url).alerts("production")
             with pytest.raises(MonitoringError):
                 Monitoring(url, url).value("up")
 
@@ -147,7 +147,7 @@ def test_an_answer_that_drips_is_given_up(who: str, what: str, monkeypatch: pyte
             assert fault.value.temporary
         elif who == "monitoring":
             with pytest.raises(MonitoringError, match="ReadTimeout"):
-                Monitoring(url, url).alerts()
+                Monitoring(url, url).alerts("production")
         else:
             told = None
             caller = Caller(lambda: BEGIN, ["127.0.0.1"])

@@ -83,6 +83,37 @@ def test_an_aborted_rollout_is_asked_for_merged_and_its_incident_closed(asked: F
     assert mrc("render", "--check", cwd=world.team.tree).returncode == 0
 
 
+def test_each_environment_asks_for_its_own_and_holds_up_no_other(asked: Forge, tmp_path: Path) -> None:
+    """The same version fails in both: both requests change its verdict, and one is merged first."""
+    world = start(tmp_path, asked)
+    with (world.team.tree / "environments/staging.yaml").open("a") as file:
+        file.write(f"  reconcile: {{mode: pullRequest, {asked.settings}, verify: 0s}}\n")
+    world.team.push("Let mrc ask for staging, too")
+    staging = begin(tmp_path / "staging", world.team, world.clock, environment="staging")
+    there = alert()
+    there["labels"]["environment"] = "staging"
+    failed = [(world, seen([rollout()], [run()])), (staging, seen(more=signals.alerts([there], "staging")))]
+    for _ in range(2):
+        for each, what in failed:
+            each.reconciler.step(what)
+    assert [pull.branch.split("/")[1] for pull in asked.pulls] == ["production", "staging"]
+    first, second = asked.pulls
+    asked.rules = False
+    assert asked.merge(first, str(first.automatic))
+    asked.rules = True
+    for _ in range(3):
+        for each, what in failed:
+            each.reconciler.step(what)
+    assert "mrc/staging" in str(branches(world))
+    assert "mrc/production/rollback" not in str(branches(world))
+    asked.rules = False
+    assert asked.merge(second, str(second.automatic)), "it was not renewed"
+    verdict = yaml.safe_load(world.team.show("policies/sentiment/verdicts/13.yaml"))
+    assert sorted(verdict["spec"]["rejected"]) == ["production", "staging"]
+    world.team.pull()
+    assert mrc("render", "--check", cwd=world.team.tree).returncode == 0
+
+
 def failing(world: World) -> Seen:
     """Two models that fail."""
     policy = yaml.safe_load(world.team.show("policies/ranker/policy.yaml"))

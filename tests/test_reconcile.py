@@ -104,7 +104,14 @@ def test_a_hold_is_cleared_and_a_version_rolled_back_by_hand(tmp_path: Path) -> 
     assert refused.returncode == 2
     assert "the big day" in refused.stderr
     assert "since" in mrc("status", "-e", "production", cwd=tree).stdout
-    assert mrc("clear", MODEL, "-e", "production", "--reason", "over", cwd=tree).returncode == 0
+    for command, said in {
+        ("hold", "--all"): "production is held",
+        ("clear", "--all"): f"still held, each by its own: {MODEL}",
+        ("clear", MODEL): f"{MODEL} is not held any more",
+    }.items():
+        done = mrc(*command, "-e", "production", "--reason", "over", cwd=tree)
+        assert done.returncode == 0, done.stderr
+        assert said in done.stdout
     back = mrc("rollback", MODEL, "-e", "production", "--reason", "wrong answers", cwd=tree)
     assert back.returncode == 0, back.stderr
     assert "Mrc-To: 12" in back.stdout

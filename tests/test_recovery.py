@@ -149,7 +149,7 @@ def test_an_incident_whose_end_somebody_takes_back_ends_again(tmp_path: Path) ->
     git("revert", "--no-edit", "HEAD", cwd=world.team.tree)
     git("push", "-q", "origin", "main", cwd=world.team.tree)
     assert "outcome" not in record(world)
-    world.reconciler._fetched = float("-inf")
+    world.reconciler._branch.fetched = float("-inf")
     for _ in range(2):
         world.reconciler.step(back)
     assert record(world)["outcome"]["state"] == "recovered"
@@ -352,7 +352,7 @@ def test_a_broken_record_stops_nothing_and_is_taken_up_when_it_is_repaired(tmp_p
     git("commit", "-aqm", "Repair the record", cwd=world.team.tree)
     git("push", "-q", "origin", "main", cwd=world.team.tree)
     for each in (world, alone):
-        each.reconciler._fetch()
+        each.reconciler._branch.fetch()
         each.reconciler.step(seen([rollout(version=12, phase="stable")]))
     assert world.team.log()[0] == "Close the incident of sentiment in production: recovered"
 
@@ -366,7 +366,7 @@ def test_a_policy_that_somebody_broke_does_not_end_the_incident_wrongly(tmp_path
     git("commit", "-aqm", "Merge badly", cwd=world.team.tree)
     git("push", "-q", "origin", "main", cwd=world.team.tree)
     world.clock.pass_(seconds=20)
-    world.reconciler._fetch()
+    world.reconciler._branch.fetch()
     world.reconciler.step(seen([rollout(version=12, phase="progressing")]))
     assert "outcome" not in record(world), "nobody can tell what git names"
     world.reconciler.step(seen([rollout(version=12, phase="stable")]))

@@ -41,7 +41,7 @@ class Alertmanager:
 
     deaf = False
 
-    def alerts(self) -> list[Any]:
+    def alerts(self, environment: str) -> list[Any]:
         if self.deaf:
             raise MonitoringError("ConnectError")
         return []

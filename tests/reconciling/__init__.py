@@ -251,18 +251,23 @@ class World:
 
 
 def begin(
-    folder: Path, made: Team, clock: Clock | None = None, monitored: Monitored | None = None, **more: Any
+    folder: Path,
+    made: Team,
+    clock: Clock | None = None,
+    monitored: Monitored | None = None,
+    environment: str = ENVIRONMENT,
+    **more: Any,
 ) -> World:
-    """A started reconciler of the production of a team."""
+    """A started reconciler of an environment of a team."""
     clock, monitored, log = clock or Clock(), monitored or Monitored(), io.StringIO()
     ledger = Ledger(Git(folder), str(made.remote), "main", Identity(email="mrc@example.com"))
     telemetry = Telemetry(log)
 
     def proposing(settings: Reconcile) -> Proposals:
         assert settings.forge is not None
-        return Proposals(ledger, forge(settings.forge, "main", lambda: TOKEN), ENVIRONMENT, telemetry)
+        return Proposals(ledger, forge(settings.forge, "main", lambda: TOKEN), environment, telemetry)
 
-    found = Reconciler(ledger, ENVIRONMENT, monitored, telemetry, clock, proposing=proposing, **more)
+    found = Reconciler(ledger, environment, monitored, telemetry, clock, proposing=proposing, **more)
     found.start()
     return World(made, found, monitored, clock, log)
 

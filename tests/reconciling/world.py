@@ -24,10 +24,11 @@ from mrc.parse import parse
 from mrc.promote import PromotionError, promote
 from mrc.read import Document, read
 from mrc.reconcile import person, signals
+from mrc.reconcile.branch import RefusedError
 from mrc.reconcile.git import GitError
 from mrc.reconcile.ledger import Pushed
 from mrc.reconcile.monitoring import MonitoringError
-from mrc.reconcile.reconciler import Reconciler, RefusedError, Seen
+from mrc.reconcile.reconciler import Reconciler, Seen
 from mrc.reconcile.telemetry import Telemetry
 from mrc.tree import MemoryTree, Overlay
 from reconciling import BEGIN
@@ -208,6 +209,7 @@ class World:
         self.replicas = (Replica(self, "a"), Replica(self, "b"), Replica(self, "c", OTHER))
         self.patches = [
             mock.patch("mrc.reconcile.reconciler.time", SimpleNamespace(monotonic=self._monotonic)),
+            mock.patch("mrc.reconcile.branch.time", SimpleNamespace(monotonic=self._monotonic)),
             mock.patch("mrc.reconcile.evidence.BATCH", 1),
             # The same bytes are read again and again.
             mock.patch("mrc.load.read", _read),

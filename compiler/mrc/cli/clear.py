@@ -27,4 +27,7 @@ def clear(model: str | None, everything: bool, environment: str, reason: str, di
         raise click.ClickException(str(problem)) from None
     apply(directory, edits)
     click.echo(f"{', '.join(edits)}: {model or environment} is not held any more; now run mrc render, commit and push")
+    left = person.held(tree, environment) if everything else []
+    if left:
+        click.echo(f"still held, each by its own: {', '.join(left)}")
     return 0

@@ -141,12 +141,12 @@ def reconcile(
         raise click.ClickException("mrc reconcile needs more than the other commands: pip install 'mrc[reconcile]'")
     if shutil.which("git") is None:
         raise click.ClickException("git is not installed, and mrc reconcile commits and pushes with it")
+    from mrc.reconcile.branch import RefusedError
     from mrc.reconcile.cluster import Api, ClusterError
     from mrc.reconcile.credentials import CredentialsError, Token, askpass, from_file
     from mrc.reconcile.forges import ForgeError
     from mrc.reconcile.git import Git, GitError
     from mrc.reconcile.ledger import Identity, Ledger
-    from mrc.reconcile.reconciler import RefusedError
     from mrc.reconcile.service import Service
     from mrc.reconcile.telemetry import Telemetry, serve
     from mrc.reconcile.transport import AddressError, transport

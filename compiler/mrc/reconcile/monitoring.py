@@ -33,12 +33,16 @@ class Monitoring:
         self._client = bounded.client(WHOLE, seconds)
         self._silent: dict[str, float] = {}  # by server: until when, by the monotonic clock
 
-    def alerts(self) -> list[Mapping[str, Any]]:
-        """Active alerts that ask for a rollback; silenced and inhibited ones do not count. Raises MonitoringError."""
+    def alerts(self, environment: str) -> list[Mapping[str, Any]]:
+        """Active alerts that ask for a rollback; silenced and inhibited ones do not count. Raises MonitoringError.
+
+        Those of another environment in the same Alertmanager must not fill the answer.
+        """
         if self.alertmanager is None:
             return []
+        wanted = {labels.ALERT_ACTION: "rollback", labels.SERIES_ENVIRONMENT: environment}
         query = {"active": "true", "silenced": "false", "inhibited": "false", "unprocessed": "false",
-                 "filter": f'{labels.ALERT_ACTION}="rollback"'}  # fmt: skip
+                 "filter": [f'{name}="{value}"' for name, value in wanted.items()]}  # fmt: skip
         found = self._json("GET", f"{self.alertmanager}/api/v2/alerts", params=query)
         if not isinstance(found, list):
             raise MonitoringError("Alertmanager did not answer with a list")

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from mrc.load import load
 from mrc.reconcile.change import Change, Edits, compose, whole
 from mrc.reconcile.decide import Decision, decide
 from mrc.reconcile.failure import Failure
@@ -64,6 +65,13 @@ def clear(tree: Tree, model: str | None, environment: str, reason: str, by: str,
         raise PersonError(f"there is no hold on {model or 'all'} of {environment} that is not cleared")
     spec = held.spec.model_copy(update={"cleared": Cleared(by=by, at=_stamp(now), reason=reason)})
     return {f"holds/{environment}/{model or '_all'}.yaml": emit(held.model_copy(update={"spec": spec}))}
+
+
+def held(tree: Tree, environment: str) -> list[str]:
+    """The models that have a hold of their own."""
+    holds = load(tree, [])[0].holds.items()
+    return sorted(name for (where, name), (_, hold) in holds
+                  if where == environment and name is not None and hold.spec.cleared is None)  # fmt: skip
 
 
 def _stamp(now: datetime) -> Timestamp:

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
-from mrc import __version__
-from mrc.load import Objects, load
 from mrc.reconcile import evidence, following, telling
+from mrc.reconcile.branch import Branch, RefusedError
 from mrc.reconcile.change import Change, compose
 from mrc.reconcile.decide import Decision, decide
 from mrc.reconcile.evidence import gathered
@@ -18,10 +17,8 @@ from mrc.reconcile.git import GitError
 from mrc.reconcile.gittree import GitTree
 from mrc.reconcile.holding import Holding
 from mrc.reconcile.hooks import Call
-from mrc.reconcile.incidents import Incidents
 from mrc.reconcile.ledger import Ledger
 from mrc.reconcile.message import message
-from mrc.reconcile.monitoring import PAGED_FOR
 from mrc.reconcile.pages import Pager, Pages
 from mrc.reconcile.proposal import Step
 from mrc.reconcile.proposals import Proposals
@@ -32,7 +29,6 @@ from mrc.reconcile.telemetry import Telemetry
 from mrc.schema import Environment, Incident
 from mrc.schema.incident import Told
 from mrc.schema.reconcile import Reconcile
-from mrc.schema.repository import allows
 
 RACES = 10
 RECHECK_SECONDS = 10.0
@@ -53,10 +49,6 @@ class Seen:
     running: dict[str, Running] = field(default_factory=dict)
 
 
-class RefusedError(Exception):
-    """The reconciler must not work on this tree; the message says why."""
-
-
 class Reconciler:
     """The reconciler of one environment. What it keeps in memory saves work, and is never needed."""
 
@@ -73,84 +65,19 @@ class Reconciler:
     ) -> None:
         self.ledger, self.environment, self.monitoring = ledger, environment, monitoring
         self.telemetry, self.clock, self.pushed, self.hook = telemetry, clock, pushed, hook
-        self._proposing = proposing
-        self._proposals: Proposals | None = None  # in the mode pullRequest alone
-        self._surveys, self._incidents = Surveys(environment), Incidents(environment)
+        self._surveys = Surveys(environment)
         self._detected: dict[str, datetime] = {}
         self._quiet: dict[str, float] = {}
         self._pages = Pages(telemetry)
         self._holding = Holding(ledger, environment, self._pages, telemetry, lambda commit: self.pushed(commit))
+        self._branch = Branch(
+            ledger, environment, self._pages, telemetry, clock, lambda commit: self.pushed(commit), proposing
+        )
         self._observed: set[str] = set()
-        self._held = False
-        self._tree: GitTree | None = None
-        self._fetched = float("-inf")
-
-    # What is read.
 
     def start(self) -> Environment:
         """Fetch, and take up what was begun. Raises GitError, RefusedError."""
-        tree = self._fetch()
-        environment = self._environment(tree)
-        if self._mode(environment.spec.reconcile) == "pullRequest":
-            self._tree = None  # once more, with the branches
-            self._incidents.forget()
-            self._fetch()
-        return environment
-
-    def _fetch(self) -> GitTree:
-        commit = self.ledger.fetch(self._proposals.folder if self._proposals is not None else "")
-        self._fetched = time.monotonic()
-        if self._proposals is not None:
-            self._proposals.read()
-        if self._tree is None or self._tree.commit != commit:
-            self._tree = self.ledger.tree(commit)
-            self._take_up(self._tree)
-        return self._tree
-
-    def _environment(self, tree: GitTree) -> Environment:
-        return self._shared(tree).environments[self.environment][1]
-
-    def _shared(self, tree: GitTree) -> Objects:
-        """What all models share, and whether something is held."""
-        objects, _ = load(tree, [])
-        if objects.repository is None:
-            raise RefusedError("mrc.yaml cannot be read")
-        pin = objects.repository[1].spec.mrc
-        if not allows(pin, __version__):
-            raise RefusedError(f"mrc.yaml pins mrc {pin}, and this is mrc {__version__}")
-        if self.environment not in objects.environments:
-            raise RefusedError(f"environments/{self.environment}.yaml is not there, or cannot be read")
-        here = (hold for (environment, _), (_, hold) in objects.holds.items() if environment == self.environment)
-        self._held = any(hold.spec.cleared is None for hold in here)
-        return objects
-
-    def _mode(self, settings: Reconcile) -> str:
-        """How changes are written now, with what that needs."""
-        if settings.mode != "pullRequest":
-            self._proposals = None
-        elif self._proposals is None:
-            if self._proposing is None:
-                raise RefusedError("nobody can be asked for pull requests here")
-            self._proposals = self._proposing(settings)
-        return settings.mode
-
-    def _take_up(self, tree: GitTree) -> None:
-        taken = self._incidents.take_up(tree)
-        now = self.clock()
-        telling.closed(self.telemetry, taken.closed)
-        # A page may be ours, and the answer to its push was lost.
-        self._pages.add(
-            one for one in taken.over if one.spec.outcome is not None and one.spec.outcome.at > now - PAGED_FOR
-        )
-        for path in taken.opened:
-            one = self._incidents.open[path]
-            if self._proposals is None:
-                self._incidents.open[path] = one if one.pushed is not None else replace(one, pushed=now)
-            elif one.incident.spec.affected is None:
-                self._incidents.open[path] = replace(one, pushed=now, begun=now)  # it is merged
-                self.pushed(tree.commit)
-
-    # What is done.
+        return self._branch.start()
 
     def step(self, seen: Seen) -> None:
         """One pass over everything that is the case.
@@ -158,42 +85,42 @@ class Reconciler:
         Raises GitError when the remote does not answer, ForgeError when its forge does not, RefusedError.
         """
         now, tick = self.clock(), time.monotonic()
-        telling.note(self.telemetry, seen.failures, len(self._incidents.open))
+        telling.note(self.telemetry, seen.failures, len(self._branch.incidents.open))
         self._pages.send(self.monitoring, now)
         for failure in seen.failures:
             self._detected.setdefault(failure.cause, now)
         due = [one for one in seen.failures if self._quiet.get(one.cause, 0) <= tick]
-        ended = self._progress(seen) if self._incidents.open else []
-        asking = self._proposals is not None and self._proposals.open()
-        patience = RECHECK_SECONDS if self._incidents.open or self._held or asking else IDLE_SECONDS
-        if not due and not ended and tick - self._fetched <= patience:
+        ended = self._progress(seen) if self._branch.incidents.open else []
+        asking = self._branch.proposals is not None and self._branch.proposals.open()
+        patience = RECHECK_SECONDS if self._branch.incidents.open or self._branch.held or asking else IDLE_SECONDS
+        if not due and not ended and tick - self._branch.fetched <= patience:
             return
         if not self._converge(due, seen):
             self.ledger.tidy()
-        self._surveys.keep(self._incidents.models() | {failure.model for failure in seen.failures})
+        self._surveys.keep(self._branch.incidents.models() | {failure.model for failure in seen.failures})
         current = {failure.cause for failure in seen.failures}
         self._detected = {cause: at for cause, at in self._detected.items() if cause in current}
         self._quiet = {cause: until for cause, until in self._quiet.items() if cause in current}
         self._observed &= current
-        if self._proposals is not None and self._proposals.trouble is not None:
-            raise self._proposals.trouble
+        if self._branch.proposals is not None and self._branch.proposals.trouble is not None:
+            raise self._branch.proposals.trouble
 
     def _converge(self, due: list[Failure], seen: Seen) -> bool:
         """Whether anything was written."""
         for _ in range(RACES):
-            tree = self._fetch()
-            shared = self._shared(tree)
+            tree = self._branch.fetch()
+            shared = self._branch.shared(tree)
             environment = shared.environments[self.environment][1]
             now = self.clock()
-            had = self._proposals
-            if self._mode(environment.spec.reconcile) == "pullRequest" and had is None:
+            had = self._branch.proposals
+            if self._branch.mode(environment.spec.reconcile) == "pullRequest" and had is None:
                 continue  # with the branches
-            if not self._held:
+            if not self._branch.held:
                 self._pages.held(now)
             elif not self._holding.again(tree, shared, now):
                 continue
-            if self._proposals is not None:
-                self._proposals.tend(tree)
+            if self._branch.proposals is not None:
+                self._branch.proposals.tend(tree)
             ended = self._progress(seen)
             decisions = self._decide(tree, environment, due, seen, now)
             for decision in decisions:
@@ -205,7 +132,7 @@ class Reconciler:
             if environment.spec.reconcile.mode == "observe":
                 self._observe(wanted)
                 return False
-            write = self._write if self._proposals is None else self._propose
+            write = self._write if self._branch.proposals is None else self._propose
             if write(tree, wanted, ended, now):
                 return True
         raise GitError(
@@ -220,10 +147,10 @@ class Reconciler:
         found = self._surveys.survey(tree, {failure.model for failure in seen.failures})
         if found is None:
             raise RefusedError(f"environments/{self.environment}.yaml cannot be read")
-        if self._proposals is not None:
-            found = self._proposals.counted(found)
+        if self._branch.proposals is not None:
+            found = self._branch.proposals.counted(found)
         state = self._state(tree, found, due, seen, now)
-        state, later = gathered(state, due, tree, self.monitoring, now, apart=self._proposals is not None)
+        state, later = gathered(state, due, tree, self.monitoring, now, apart=self._branch.proposals is not None)
         decisions = decide(due, state, now)
         if later:
             # They come with the next pass, and so does the hold on everything: it pins what serves after all of them.
@@ -234,7 +161,7 @@ class Reconciler:
         return decisions
 
     def _state(self, tree: GitTree, found: Survey, due: list[Failure], seen: Seen, now: datetime) -> State:
-        waiting = self._proposals.waiting() if self._proposals is not None else []
+        waiting = self._branch.proposals.waiting() if self._branch.proposals is not None else []
         causes = {failure.cause for failure in due}
         return State(
             self.environment,
@@ -242,22 +169,22 @@ class Reconciler:
             found.models,
             count(tree, self.environment),
             found.environment.spec.limits.validated,
-            self._incidents.failing(tree, now, waiting),
+            self._branch.incidents.failing(tree, now, waiting),
             found.hold,
             found.cleared,
-            frozenset(self._incidents.withdrawn & {failure.incident for failure in due}),
+            frozenset(self._branch.incidents.withdrawn & {failure.incident for failure in due}),
             running=seen.running,
             others=tuple(one for one in seen.failures if one.cause not in causes),
         )
 
     def _progress(self, seen: Seen) -> list[Progress]:
         """What became of the open incidents; those whose records change now."""
-        if self._tree is None:
+        if self._branch.tree is None:
             return []
-        found = self._surveys.survey(self._tree, self._incidents.models())
+        found = self._surveys.survey(self._branch.tree, self._branch.incidents.models())
         if found is None:
             return []
-        now, following = self.clock(), self._incidents.open
+        now, following = self.clock(), self._branch.incidents.open
         for path, before in following.items():
             running = seen.running.get(before.incident.metadata.model)
             following[path] = followed(
@@ -270,7 +197,7 @@ class Reconciler:
     def _asked(self, one: Progress) -> bool:
         """Whether a pull request asks for how it went on."""
         step: Step = "close" if one.outcome is not None else "affected"
-        return self._proposals is not None and self._proposals.asked(step, one.incident)
+        return self._branch.proposals is not None and self._branch.proposals.asked(step, one.incident)
 
     def _write(self, tree: GitTree, decisions: list[Decision], ended: list[Progress], now: datetime) -> bool:
         """One commit for all of it, pushed. False: somebody was faster, decide again."""
@@ -302,18 +229,18 @@ class Reconciler:
 
     def _propose(self, tree: GitTree, decisions: list[Decision], ended: list[Progress], now: datetime) -> bool:
         """A pull request for each of it. False: somebody was faster, decide again."""
-        assert self._proposals is not None
+        assert self._branch.proposals is not None
         for decision in decisions:
             change = compose(tree, self.environment, [decision], self._detected, now)
             (record,) = change.incidents
-            if not self._proposals.propose(tree, "rollback", record, change.edits, now):
+            if not self._branch.proposals.propose(tree, "rollback", record, change.edits, now):
                 return False
             self._pages.add([record])
         for one in ended[: evidence.REQUESTS]:  # the others come with the next pass
             change = Change()
             (record,) = went_on(change, [one])
             step: Step = "close" if one.outcome is not None else "affected"
-            if not self._proposals.propose(tree, step, record, change.edits, now):
+            if not self._branch.proposals.propose(tree, step, record, change.edits, now):
                 return False
             self._pages.add([record])
         self._pages.send(self.monitoring, now)
@@ -321,7 +248,7 @@ class Reconciler:
 
     def _done(self, change: Change, later: list[Incident], commit: str) -> None:
         at = self.clock()
-        self._incidents.wrote([*change.incidents, *later], self.ledger.tree(commit), at)
+        self._branch.incidents.wrote([*change.incidents, *later], self.ledger.tree(commit), at)
         if any(one.spec.outcome is None for one in change.incidents):
             self.pushed(commit)  # first: an Alertmanager that is slow holds up nobody
         telling.closed(self.telemetry, later)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from mrc.reconcile.branch import RefusedError
 from mrc.reconcile.cluster import Api, ClusterError, Rollouts
 from mrc.reconcile.credentials import CredentialsError, Token
 from mrc.reconcile.failure import Failure
@@ -16,7 +17,7 @@ from mrc.reconcile.hooks import Caller
 from mrc.reconcile.ledger import Ledger
 from mrc.reconcile.monitoring import Monitoring, MonitoringError
 from mrc.reconcile.proposals import Proposals
-from mrc.reconcile.reconciler import Reconciler, RefusedError, Seen
+from mrc.reconcile.reconciler import Reconciler, Seen
 from mrc.reconcile.rights import needs, refused
 from mrc.reconcile.signals import Object, aborted, alerts, own, running
 from mrc.reconcile.sync import Syncer
@@ -206,7 +207,7 @@ class Service:
             if found.phase == "aborted" and (failure := self._aborted(rollouts, rollout)) is not None:
                 seen.failures.append(failure)
         try:
-            seen.failures += alerts(monitoring.alerts(), self._name)
+            seen.failures += alerts(monitoring.alerts(self._name), self._name)
         except MonitoringError as fault:
             self._telemetry.count("mrc_reconciler_errors_total", what="alertmanager")
             self._telemetry.log("Alertmanager cannot be asked", level="warning", error=str(fault))
