@@ -70,6 +70,12 @@ HOLD = Hold.model_validate({
 })  # fmt: skip
 
 
+def test_a_rollback_that_is_to_come_is_a_wrong_clock() -> None:
+    found = one(decide([failure()], state(model(incidents=(rolled_back(timedelta(days=-30)),))), NOW))
+    assert found.action == "page"
+    assert ["is a clock wrong?" in gate.saw for gate in found.reasons if not gate.passed] == [True]
+
+
 def test_an_alert_brings_the_fallback_back_and_rejects_the_version() -> None:
     found = one(decide([failure()], state(), NOW))
     assert (found.action, found.verdict, found.after) == ("rollback", "rejected", serve(41, 40))

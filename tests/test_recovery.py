@@ -357,6 +357,25 @@ def test_a_broken_record_stops_nothing_and_is_taken_up_when_it_is_repaired(tmp_p
     assert world.team.log()[0] == "Close the incident of sentiment in production: recovered"
 
 
+def test_people_are_called_when_what_fails_cannot_be_gone_back_from(tmp_path: Path) -> None:
+    """Their alert is one that mrc acts on: if it can not, and says so in its log alone, nobody comes."""
+    world = begin(tmp_path / "state", team(tmp_path))
+    path = world.team.tree / f"policies/{MODEL}/policy.yaml"
+    text = path.read_text()
+    path.write_text("spec: [\n")
+    world.team.push("Break the policy")
+    failed = seen([rollout()], [run()])
+    world.reconciler.step(failed)
+    (page,) = world.monitored.pages
+    assert page["annotations"]["summary"] == "production: version 13 of sentiment failed, and the policy cannot be read"
+    path.write_text(text)
+    world.team.push("Repair the policy")
+    world.reconciler._quiet.clear()
+    world.reconciler.step(failed)
+    assert world.team.log()[0] == "Roll sentiment back to 12 in production"
+    assert world.monitored.pages[-1]["endsAt"] == "2026-11-20T09:00:00Z", "it stands on"
+
+
 def test_a_policy_that_somebody_broke_does_not_end_the_incident_wrongly(tmp_path: Path) -> None:
     world = begin(tmp_path / "state", team(tmp_path))
     world.reconciler.step(seen([rollout()], [run()]))

@@ -159,7 +159,7 @@ class Judge:
             assert why.keys() & {"target", "check"}, f"an abort is followed: {why}"
         if spec.cause.kind == "alert":
             recent = [each for each in incidents(parent.files, model, place).values()
-                      if each.spec.action == "page" and at - each.spec.times.decided < PAGED_AGAIN]  # fmt: skip
+                      if each.spec.action == "page" and abs(at - each.spec.times.decided) < PAGED_AGAIN]  # fmt: skip
             assert all(each.spec.cause.version != failed for each in recent), "the same page is not told as a new one"
         if "hold" in why:
             assert any(hold(parent.files, each, place) for each in (model, None)), (

@@ -108,7 +108,7 @@ def _known(failure: Failure, model: ModelState, now: datetime) -> Gate | None:
             saw = f"the pull request of {incident.metadata.id} is about version {failure.version} already"
             return Gate("once", False, saw)
         paged = incident.spec.action == "page" and int(incident.spec.cause.version) == failure.version
-        if failure.kind == "alert" and paged and now - incident.spec.times.decided < QUIET:
+        if failure.kind == "alert" and paged and abs(now - incident.spec.times.decided) < QUIET:
             return Gate("once", False, f"people were paged for version {failure.version} by {incident.metadata.id}")
     return None
 

@@ -40,6 +40,8 @@ def cooldown(model: ModelState, state: State, now: datetime) -> Gate:
     if last is None:
         return Gate("cooldown", True, "it was never rolled back")
     ago = now - last
+    if ago < timedelta(0):
+        return Gate("cooldown", False, f"the last rollback is dated {last}, which is to come: is a clock wrong?")
     return Gate("cooldown", ago >= delta(limit), f"the last rollback was {words(ago)} ago; the limit is {limit}")
 
 

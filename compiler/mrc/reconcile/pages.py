@@ -70,6 +70,24 @@ class Pages:
         """What is held is rendered again."""
         self._end("slipped", now)
 
+    def unread(self, environment: str, failures: Mapping[str, int], now: datetime) -> bool:
+        """A page for what fails, by model and version, and cannot be gone back from: the policy cannot be read. It is
+        taken back when that is over. Whether it is a new one."""
+        if not failures:
+            self._end("unread", now)
+            return False
+        which = ", ".join(f"version {version} of {name}" for name, version in sorted(failures.items()))
+        files = ", ".join(f"policies/{name}/policy.yaml" for name in sorted(failures))
+        summary = f"{environment}: {which} failed, and the policy cannot be read"
+        before = self._standing.get("unread")
+        if before is not None and before["annotations"]["summary"] == summary:
+            return False
+        description = f"Nothing is rolled back before it can be read: {files}. mrc check says what is wrong there."
+        own = {labels.SERIES_ENVIRONMENT: environment}
+        self._standing["unread"] = monitoring.alert("MrcNeedsAPerson", own, summary, description, now)
+        self._due = ALWAYS
+        return True
+
     def _end(self, key: str, now: datetime) -> None:
         """What stands no longer is taken back: nobody is called for it four hours more."""
         one = self._standing.pop(key, None)

@@ -142,11 +142,16 @@ class Reconciler:
     def _decide(
         self, tree: GitTree, environment: Environment, due: list[Failure], seen: Seen, now: datetime
     ) -> list[Decision]:
+        if not seen.failures:
+            self._pages.unread(self.environment, {}, now)
         if not due:
             return []
         found = self._surveys.survey(tree, {failure.model for failure in seen.failures})
         if found is None:
             raise RefusedError(f"environments/{self.environment}.yaml cannot be read")
+        stuck = {failure.model: failure.version for failure in seen.failures if failure.model in found.unread}
+        if self._pages.unread(self.environment, stuck, now):
+            self._pages.send(self.monitoring, now)
         if self._branch.proposals is not None:
             found = self._branch.proposals.counted(found)
         state = self._state(tree, found, due, seen, now)
