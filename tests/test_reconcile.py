@@ -116,8 +116,9 @@ def test_a_hold_is_cleared_and_a_version_rolled_back_by_hand(tmp_path: Path) -> 
     assert back.returncode == 0, back.stderr
     assert "Mrc-To: 12" in back.stdout
     assert "MRC402" not in mrc("render", "--check", cwd=tree).stderr
+    assert "production  rollback 13 -> 12, rejected" in mrc("history", MODEL, cwd=tree).stdout
     told = mrc("history", MODEL, "-e", "production", cwd=tree).stdout
-    assert "rollback 13 -> 12, rejected" in told
+    assert "  rollback 13 -> 12, rejected" in told
     assert re.search(r"times  onset 20\S+Z, detected after 0s, decided after 0s\n", told)
 
 
@@ -126,11 +127,16 @@ def test_at_three_in_the_morning_a_slip_of_the_pen_is_said(tmp_path: Path) -> No
     tree = team(tmp_path).tree
     assert f"{MODEL} " in forked("status", "-e", "production", cwd=tree).stdout
     for command, said in {
-        ("status", "-e", "prod"): "environments/prod.yaml is not there",
-        ("history", MODEL, "-e", "prod"): "there is no environments/prod.yaml",
-        ("history", "sentimant", "-e", "production"): "there is no policies/sentimant/policy.yaml",
-        ("hold", "sentimant", "-e", "production", "--reason", "x"): "sentimant does not serve in production",
-        ("hold", "--all", "-e", "prod", "--reason", "x"): "there is no prod",
+        ("status", "-e", "prod"): "there is no environment prod; did you mean production?",
+        ("history", MODEL, "-e", "prod"): "there is no environment prod; did you mean production?",
+        ("history", "sentimant"): "there is no model sentimant; did you mean sentiment?",
+        ("rollback", "sentimant", "-e", "production", "--reason", "x"): "did you mean sentiment?",
+        ("rollback", MODEL, "-e", "prod", "--reason", "x"): "did you mean production?",
+        ("rollback", MODEL, "-e", "production", "--to", "99", "--reason", "x"): "stays: version 99 does not exist",
+        ("promote", "sentimant", "13", "-e", "production"): "did you mean sentiment?",
+        ("hold", "sentimant", "-e", "production", "--reason", "x"): "did you mean sentiment?",
+        ("hold", "--all", "-e", "prod", "--reason", "x"): "there is no environment prod",
+        ("clear", "sentimant", "-e", "production", "--reason", "x"): "did you mean sentiment?",
     }.items():
         assert said in calm(forked(*command, cwd=tree), 2)
     (tree / f"policies/{MODEL}/policy.yaml").write_text("spec: [\n")

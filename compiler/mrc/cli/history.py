@@ -13,27 +13,29 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model")
-@click.option("-e", "--environment", required=True, help="In which environment.")
+@click.option("-e", "--environment", help="In which environment.  [default: all in which it serves]")
 @directory_option
-def history(model: str, environment: str, directory: Path) -> int:
+def history(model: str, environment: str | None, directory: Path) -> int:
     """Print the incidents of MODEL, the newest first: what was seen, what was done, how it ended."""
-    from mrc.reconcile.survey import incident
+    from mrc.reconcile.survey import incident, missing
 
     tree = work_tree(directory)
-    paths = [path for path in tree.files(f"incidents/{environment}/{model}") if path.endswith(".yaml")]
-    every = [(path, incident(tree, path)) for path in paths]
+    wanted = [environment] if environment else sorted({path.split("/")[1] for path in tree.files("incidents")})
+    paths = [path for each in wanted for path in tree.files(f"incidents/{each}/{model}") if path.endswith(".yaml")]
+    every = [(path, incident(tree, path)) for path in sorted(paths, key=lambda path: path.rpartition("/")[2])]
     found = [one for _, one in every if one is not None]
     unread = [path for path, one in every if one is None]
-    for path in (f"environments/{environment}.yaml", f"policies/{model}/policy.yaml"):
-        if not every and path not in tree.files(path.rpartition("/")[0]):
-            raise click.ClickException(f"there is no {path}")
     if not every:
-        click.echo(f"no incident of {model} in {environment}")
+        asked = [f"policies/{model}/policy.yaml", *([f"environments/{environment}.yaml"] if environment else [])]
+        if any(path not in tree.files(path.rpartition("/")[0]) for path in asked):
+            raise click.ClickException(missing(tree, environment, model))
+        click.echo(f"no incident of {model}{f' in {environment}' if environment else ''}")
     for one in reversed(found):
         spec = one.spec
         after = f" -> {int(spec.after.version)}" if spec.after is not None else ""
         ended = f"{spec.outcome.state}: {spec.outcome.message}" if spec.outcome is not None else "open"
-        click.echo(f"{one.metadata.id}  {spec.action} {int(spec.cause.version)}{after}, {spec.verdict}")
+        where = "" if environment else f"{one.metadata.environment}  "
+        click.echo(f"{one.metadata.id}  {where}{spec.action} {int(spec.cause.version)}{after}, {spec.verdict}")
         click.echo(f"  saw    {spec.cause.kind}: {spec.cause.message}")
         for reason in spec.reasons:
             click.echo(f"  {'yes' if reason.passed else 'NO ':3}    {reason.gate}: {reason.saw}")

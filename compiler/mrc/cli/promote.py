@@ -10,6 +10,7 @@ from mrc.cli.common import directory_option, show_all, work_tree
 from mrc.compile import analyse
 from mrc.promote import PromotionError, next_fallback
 from mrc.promote import promote as edit
+from mrc.spelling import closest
 
 
 @click.command()
@@ -24,7 +25,9 @@ def promote(model: str, version: int, environment: str, directory: Path) -> int:
     linked = compiled.fleet.models.get(model)
     if linked is None:
         show_all(compiled.diagnostics, tree, "text")
-        raise click.ClickException(f"there is no model {model} that can be read")
+        close = closest(model, sorted({path.split("/")[1] for path in tree.files("policies")}))
+        meant = f"; did you mean {close}?" if close and close != model else ""
+        raise click.ClickException(f"there is no model {model} that can be read{meant}")
     try:
         text = edit(linked, environment, version)
     except PromotionError as problem:

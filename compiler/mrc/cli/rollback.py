@@ -30,6 +30,8 @@ def rollback(model: str, environment: str, target: int | None, reason: str, dire
     if record.spec.action != "rollback" or decision.after is None:
         raise click.ClickException(record.spec.reasons[-1].saw)
     apply(directory, change.edits)
+    if decision.after.fallback is None:
+        click.echo(f"Nothing is left to go back to from version {int(decision.after.version)}.\n", err=True)
     click.echo(f"{many(len(change.edits), 'file')} changed. Commit and push that, for example with this message:\n")
     click.echo(message(environment, change.incidents), nl=False)
     return 0

@@ -27,15 +27,14 @@ def status(wanted: tuple[str, ...], kubeconfig: Path | None, directory: Path) ->
         raise click.UsageError("--kubeconfig reaches the cluster of one environment: name it with -e")
     from mrc.load import load
     from mrc.reconcile.gates import spent
-    from mrc.reconcile.survey import survey
+    from mrc.reconcile.survey import missing, survey
 
     tree, now = work_tree(directory), datetime.now(UTC)
     shared, _ = load(tree, [])
     known = shared.environments
     for environment in wanted:
         if environment not in known:
-            said = f"environments/{environment}.yaml is not there, or cannot be read: see mrc check"
-            raise click.ClickException(said)
+            raise click.ClickException(missing(tree, environment))
     # Without one of them the table would say that nothing is wrong.
     unread = {file for file in shared.broken if not wanted or _named(file) in wanted}
     stages = _stages(kubeconfig, wanted[0], known[wanted[0]][1].spec.namespace) if kubeconfig is not None else None

@@ -225,7 +225,9 @@ def _chosen(model: ModelState, target: int) -> str:
 
 def _no_target(model: ModelState, failure: Failure, state: State, tried: Iterable[int]) -> Gate:
     parts = [
-        f"{number}: {state.unfit.get((model.name, number)) or _why_not(model, number, failure, state)}"
+        f"version {number}: {unfit}"
+        if (unfit := state.unfit.get((model.name, number)))
+        else f"version {number} {_why_not(model, number, failure, state)}"
         for number in tried
     ]
     rejected = [str(number) for number in sorted(model.rejected) if str(number) not in parts]

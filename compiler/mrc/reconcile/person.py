@@ -8,11 +8,15 @@ from mrc.reconcile.decide import Decision, decide
 from mrc.reconcile.failure import Failure
 from mrc.reconcile.records import emit
 from mrc.reconcile.state import State
-from mrc.reconcile.survey import count, served, survey
+from mrc.reconcile.survey import count, missing, served, survey
 from mrc.schema import Hold
 from mrc.schema.hold import Cleared, HoldMetadata, HoldSpec
 from mrc.schema.units import Timestamp
 from mrc.tree import Tree
+
+_OTHERWISE = (
+    "A newer version may be better: mrc promote. A verdict that is wrong is changed in verdicts/, by its owners"
+)
 
 
 class PersonError(Exception):
@@ -25,7 +29,7 @@ def rollback(
     """Go back from what serves. The record is open until a person or the reconciler closes it."""
     found = survey(tree, environment, [model])
     if found is None or model not in found.models:
-        raise PersonError(f"{model} does not serve in {environment}, or cannot be read: see mrc check")
+        raise PersonError(missing(tree, environment, model))
     version = int(found.models[model].serve.version)
     cause = f"request/{by}/{now:%Y-%m-%dT%H:%M:%SZ}"
     failure = Failure(cause, "request", model, version, now, reason, blamed=True, target=target, by=by)
@@ -33,7 +37,8 @@ def rollback(
     state = State(environment, settings.reconcile, found.models, count(tree, environment), settings.limits.validated)
     (decision,) = decide([failure], state, now)
     if decision.action != "rollback":
-        raise PersonError("; ".join(gate.saw for gate in decision.reasons if not gate.passed))
+        said = "; ".join(gate.saw for gate in decision.reasons if not gate.passed)
+        raise PersonError(f"version {version} stays: {said}. {_OTHERWISE}")
     return decision, compose(tree, environment, [decision], {}, now)
 
 
@@ -42,8 +47,7 @@ def hold(tree: Tree, model: str | None, environment: str, reason: str, by: str, 
     path = f"holds/{environment}/{model or '_all'}.yaml"
     found = survey(tree, environment, [model] if model is not None else [])
     if found is None or (model is not None and model not in found.models):
-        what = f"{model} does not serve in {environment}" if found is not None else f"there is no {environment}"
-        raise PersonError(f"{what}, or it cannot be read: see mrc check")
+        raise PersonError(missing(tree, environment, model))
     held = found.models[model].hold if model is not None else found.hold
     if held is not None:
         raise PersonError(f"it is held already, since {held.spec.at} by {held.spec.by}: {held.spec.reason}")
@@ -61,6 +65,8 @@ def clear(tree: Tree, model: str | None, environment: str, reason: str, by: str,
     held = found.hold if found is not None and model is None else None
     if model is not None and model in states:
         held = states[model].hold
+    if found is None or (model is not None and model not in states):
+        raise PersonError(missing(tree, environment, model))
     if held is None:
         raise PersonError(f"there is no hold on {model or 'all'} of {environment} that is not cleared")
     spec = held.spec.model_copy(update={"cleared": Cleared(by=by, at=_stamp(now), reason=reason)})

@@ -15,6 +15,7 @@ from mrc.reconcile.state import ModelState
 from mrc.schema import Environment, Hold, Incident
 from mrc.schema.policy import Serve
 from mrc.schema.units import Positive
+from mrc.spelling import closest
 from mrc.tree import NAME, SHARED, Tree, UnreadableError
 
 VERSION = re.compile(rf'^ +{re.escape(labels.VERSION)}: "([1-9][0-9]{{0,8}})"$', re.MULTILINE)
@@ -100,6 +101,27 @@ def _model(tree: Tree, objects: Objects, environment: str, name: str) -> ModelSt
         model.policy[1].spec.guardrails,
         model.policy[1].spec.environments[environment].hooks,
     )
+
+
+def missing(tree: Tree, environment: str | None, model: str | None = None) -> str:
+    """Why a model is not found in an environment, and what was meant by a name that is none."""
+    there = {
+        kind: sorted({path.split("/")[1].removesuffix(".yaml") for path in tree.files(kind) if path.endswith(end)})
+        for kind, end in (("environments", ".yaml"), ("policies", "/policy.yaml"))
+    }
+    if environment is not None and environment not in there["environments"]:
+        return f"there is no environment {environment}{_meant(environment, there['environments'])}"
+    if model is not None and model not in there["policies"]:
+        return f"there is no model {model}{_meant(model, there['policies'])}"
+    if model is None:
+        return f"environments/{environment}.yaml cannot be read: see mrc check"
+    return f"{model} does not serve in {environment}, or cannot be read: see mrc check"
+
+
+def _meant(name: str, known: list[str]) -> str:
+    begins = [each for each in known if each.startswith(name)]
+    close = begins[0] if len(begins) == 1 else closest(name, known)
+    return f"; did you mean {close}?" if close else f"; there is {', '.join(known[:10])}" if known else ""
 
 
 def incidents(tree: Tree, environment: str, model: str) -> tuple[Incident, ...]:
