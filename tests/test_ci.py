@@ -172,6 +172,18 @@ def test_an_error_fails_the_job_and_is_in_the_comment(pull_request: Path, api: A
     assert "MRC205" in api.comments[-1]["body"]
 
 
+@pytest.mark.parametrize(("name", "said"), [("MRC_BASE", "git does not know"), ("MRC_DIRECTORY", "does not exist")])
+def test_what_cannot_be_compared_is_said_once_and_beside_the_job(
+    pull_request: Path, api: Api, name: str, said: str
+) -> None:
+    """No page is uploaded that says nothing."""
+    done = action(pull_request, api, **{name: "nowhere"})
+    assert done.returncode == 1
+    assert re.fullmatch(rf"::error title=mrc::Error: .*{said}.*\n", done.stdout)
+    assert done.stderr.count(said) == 1
+    assert not (pull_request.parent / f"{pull_request.name}-runner/output").exists()
+
+
 @pytest.mark.parametrize("name", ["MRC_BASE", "GITHUB_BASE_REF", "MRC_DIRECTORY"])
 def test_names_are_never_read_by_a_shell(pull_request: Path, api: Api, name: str) -> None:
     hostile = '$(touch pwned)`touch pwned`"; touch pwned; "'
