@@ -184,5 +184,62 @@ def test_enough_is_the_smallest_traffic_that_suffices(least: int) -> None:
     assert chance.arrivals_at_least(least, expected - 1) < 0.99
 
 
+@pytest.mark.parametrize(("least", "windows"), [(20, 15), (100, 6), (5, 40)])
+def test_what_is_enough_throughout_seldom_falls_short_in_a_simulation(least: int, windows: int) -> None:
+    """A version would be rolled back for want of samples as often as there are too few in one sliding window."""
+    rng, runs = random.Random(least), 800
+    mean = chance.enough_throughout(least, windows)
+    short = sum(_falls_short(rng, mean, least, windows) for _ in range(runs)) / runs
+    assert 0.3 * chance.RARE <= short <= 1.6 * chance.RARE
+    assert mean > chance.enough(least)
+
+
+def _falls_short(rng: random.Random, mean: float, least: int, windows: float) -> bool:
+    at, now = [], rng.expovariate(mean)
+    while now < windows:
+        at.append(now)
+        now += rng.expovariate(mean)
+    edges = [0.0, *at, windows]
+    # Fewer than `least` lie in some window when `least` of them in a row take longer than one.
+    return any(after - before > 1 for before, after in zip(edges, edges[least:], strict=False))
+
+
+@pytest.mark.parametrize(
+    ("n", "stable", "slope", "absolute", "windows"),
+    [(1200, 22800, 1.1, 0.002, 15), (1200, 22800, 1.5, 0.005, 15), (6000, 24000, 1.2, 0.002, 15),
+     (1200, 1200, 1.5, 0.004, 6)],
+)  # fmt: skip
+def test_false_alarms_of_a_comparison_agree_with_two_simulated_sliding_windows(
+    n: int, stable: int, slope: float, absolute: float, windows: float
+) -> None:
+    """Both versions have the same share of bad requests; what is claimed errs toward more alarms."""
+    share, rng, runs = 0.0025, random.Random(stable), 300
+    alarmed = sum(_accused(rng, (n, stable), slope, absolute, share, windows) for _ in range(runs)) / runs
+    claimed = chance.false_alarm_against(n, stable, slope, absolute, share, windows)
+    assert 0.8 * alarmed - 0.03 <= claimed <= 2 * alarmed + 0.04
+
+
+def _accused(
+    rng: random.Random, sizes: tuple[int, int], slope: float, absolute: float, share: float, windows: float
+) -> bool:
+    """Whether the new version's share is ever above the limit that the stable one's makes, both within one window."""
+    changes = []
+    for side, size in enumerate(sizes):
+        now = rng.expovariate(size * share)
+        while now < windows:
+            changes += [(now, side, 1), (now + 1, side, -1)]
+            now += rng.expovariate(size * share)
+    counts, started = [0, 0], False
+    for now, side, change in sorted(changes):
+        beyond = counts[0] / sizes[0] > slope * counts[1] / sizes[1] + absolute
+        if now > 1 and started and beyond:
+            return True
+        if now > windows:
+            return False
+        started = True
+        counts[side] += change
+    return False
+
+
 def test_the_quantile_that_is_written_down_is_that_of_the_power() -> None:
     assert pytest.approx(NormalDist().inv_cdf(chance.POWER), rel=1e-15) == chance._Z_OF_POWER

@@ -17,6 +17,7 @@ RARE = 0.05  # the usual chance of a false alarm
 _MANY = 1e4
 _TINY = 1e-18
 _HALVINGS = 40
+_POINTS = 400  # of a sum over counts
 
 
 def beyond(n: int, limit: Decimal | Fraction) -> int:
@@ -123,6 +124,30 @@ def false_alarm(n: int, limit: Decimal | Fraction, share: float, windows: float)
 
 
 @lru_cache(maxsize=4096)
+def false_alarm_against(n: int, stable: int, slope: float, absolute: float, share: float, windows: float) -> float:
+    """The same where the limit is `slope` times the share of `stable` requests and `absolute`, all of one true share.
+
+    For each count that stable may have, as `false_alarm`. That it comes and goes too lets as many more alarms begin as
+    it adds to the variance of the difference; against simulations that errs toward more alarms, up to twice as many.
+    """
+    mean, of_stable = n * share, stable * share
+    if n <= 0 or stable <= 0 or mean <= 0:
+        return 0.0
+    spread = 8 * sqrt(of_stable) + 10
+    first, last = max(0, floor(of_stable - spread)), floor(of_stable + spread)
+    step = -(-(last - first) // _POINTS) or 1
+    once = begin = weight = 0.0
+    for count in range(first, last + 1, step):
+        chance = _poisson(count, of_stable)
+        k = floor(n * (slope * count / stable + absolute)) + 1
+        weight += chance
+        once += chance * arrivals_at_least(k, mean)
+        begin += chance * mean * _poisson(k - 1, mean) * (max(0.0, (k - mean) / k) if k > mean else 1.0)
+    once, begin = once / weight, begin / weight * (1 + slope**2 * n / stable)
+    return once + (1 - once) * -expm1(-begin * max(0.0, windows - 1))
+
+
+@lru_cache(maxsize=4096)
 def alarms(n: int, limit: Decimal | Fraction, share: float) -> float:
     """How many false alarms begin in each length of the window, on average; the rate within `false_alarm`."""
     k, mean = beyond(n, limit), n * share
@@ -140,10 +165,32 @@ def tolerated(n: int, limit: Decimal | Fraction, windows: float, chance: float =
 @lru_cache(maxsize=4096)
 def enough(least: int, chance: float = 0.99) -> int:
     """How many requests must be expected so that at least `least` come with this chance, if they come at random."""
+    return _fewest(least, lambda mean: arrivals_at_least(least, mean) >= chance)
+
+
+@lru_cache(maxsize=4096)
+def enough_throughout(least: int, windows: float, chance: float = RARE) -> int:
+    """How many must be expected so that a window which slides over `windows` of its lengths rarely ever has fewer.
+
+    A window falls short when the last of `least` requests leaves it: on average so many times as requests leave, times
+    the chance that there are just so many others; as in `alarms`, those that follow at once count as one.
+    """
+
+    def holds(mean: int) -> bool:
+        begin = (mean - least + 1) * _poisson(least - 1, mean)
+        return 1 - arrivals_at_least(least, mean) + max(0.0, windows - 1) * begin <= chance
+
+    return _fewest(least, holds)
+
+
+def _fewest(least: int, holds: Callable[[int], bool]) -> int:
+    """The smallest number from `least` for which a property holds that holds above it."""
     few, many = least, 2 * least + 20
+    while not holds(many):
+        few, many = many + 1, 2 * many
     while few < many:
         middle = (few + many) // 2
-        few, many = (few, middle) if arrivals_at_least(least, middle) >= chance else (middle + 1, many)
+        few, many = (few, middle) if holds(middle) else (middle + 1, many)
     return few
 
 

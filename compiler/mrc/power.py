@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 
 from mrc.catalogue.metric import FailureRatio, Quantile, Ratio
 from mrc.catalogue.own import Own
-from mrc.chance import alarms, detectable, detectable_against, false_alarm, tolerated
+from mrc.chance import alarms, detectable, detectable_against, false_alarm, false_alarm_against, tolerated
 from mrc.coverage import Cell, by_guardrail, cover
 from mrc.guardrail import Bound, Guardrail, WorseThanStable
 from mrc.link import Release
@@ -30,7 +30,8 @@ class Decidability:
     """What one guardrail can tell in one phase. Shares are of the requests in a window.
 
     `limit` is the share of bad requests beyond which the version is worse. The others are computed when they are asked
-    for, which costs; all but `smallest` are None for a comparison with stable, and for a lower bound below one half.
+    for, which costs; all but `smallest` are None for a lower bound below one half. For a comparison with stable, there
+    is `false_alarm` where the limit is a share of requests, and not a quantile.
     """
 
     cell: Cell
@@ -54,7 +55,23 @@ class Decidability:
 
         After the promotion, and where a phase has no length, in one window.
         """
-        return false_alarm(self._samples, self.limit, self._healthy, self._windows) if self._errs else None
+        if self.cell.stable_samples is None and not self._errs:
+            return None
+        return self.accused(self._samples, int(self.cell.stable_samples or 0), self._windows)
+
+    def accused(self, n: int, stable: int, windows: float, absolute: Decimal | None = None) -> float | None:
+        """How likely a healthy version is accused with so many requests in a window, and in one of stable.
+
+        Healthy is, of a comparison, one that is as good as stable; `absolute` takes the place of its own tolerance.
+        """
+        comparison, metric = self.cell.guardrail.comparison, self.cell.guardrail.metric
+        if not isinstance(comparison, WorseThanStable):
+            return false_alarm(n, self.limit, self._healthy, windows)
+        if metric is not None and isinstance(metric.measure, Quantile):
+            return None  # how latencies are spread about the quantile is not known
+        slope, share = self._measured
+        tolerance = float(comparison.absolute if absolute is None else absolute)
+        return false_alarm_against(n, stable, slope, tolerance, share, windows)
 
     @cached_property
     def a_month(self) -> float | None:
@@ -81,6 +98,11 @@ class Decidability:
     def _errs(self) -> bool:
         """Whether it is known how often it errs."""
         return self.cell.stable_samples is None and self.limit <= _HALF
+
+    @property
+    def healthy(self) -> Decimal:
+        """The share of bad requests of a version that is healthy: the stable one's, in a comparison."""
+        return self.limit * HEALTHY if self.cell.stable_samples is None else Decimal(self._measured[1])
 
     @property
     def _healthy(self) -> float:

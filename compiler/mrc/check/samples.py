@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 
-from mrc.chance import RARE, alarms, enough, false_alarm
+from mrc.chance import RARE, alarms, enough, enough_throughout
 from mrc.coverage import Cell, by_guardrail, counts_requests, cover, lag, shown
 from mrc.diagnostics import Diagnostic, error, warning
 from mrc.guardrail import BurnRate
 from mrc.link import Release
 from mrc.power import HEALTHY, MONTH, Decidability, decidability
 from mrc.rollouts import stages
-from mrc.schema.units import Duration
+from mrc.schema.units import Duration, Share
 
 TOO_FEW = error(
     "MRC345", "a stage whose traffic cannot decide a guardrail",
@@ -30,6 +30,7 @@ EVERY_MONTH = warning(
 )  # fmt: skip
 RULES = (TOO_FEW, FALSE_ALARMS, EVERY_MONTH)
 
+_TOLERANCES = [Share.parse(f"{percent}%") for percent in ("0.1", "0.2", "0.5", "1", "2", "5", "10")]
 _OFTEN = 1.0  # false alarms in 30 days
 
 _LONGEST = Duration.parse("1h")  # beyond this a window is no way out of false alarms within a stage
@@ -58,13 +59,26 @@ def _too_few(release: Release, cells: list[Cell]) -> list[Diagnostic]:
         read = []
     if not guardrail.compares:
         read += [cell for cell in cells if cell.stage.promoted]
-    expected = enough(guardrail.min_samples)
-    short = [cell for cell in read if min(cell.samples or 0, cell.stable_samples or cell.samples or 0) < expected]
+    short = [
+        cell for cell in read if min(cell.samples or 0, cell.stable_samples or cell.samples or 0) < _expected(cell)
+    ]
     if not short or (guardrail.on_missing == "ignore" and len(short) < len(read)):
         return []
-    cell = short[0]
+    cell, expected = short[0], _expected(short[0])
     said, ways = _said(release, cell, expected), _ways(release, cell, expected)
     return [release.policy_document.report(TOO_FEW, ("spec", "guardrails", guardrail.name), said, ways)]
+
+
+def _expected(cell: Cell) -> int:
+    """How many requests must be expected, so that a verdict is nearly always there while it is asked for.
+
+    Argo pauses when there was none for twice the window in all, and aborts at once where that counts as worse.
+    """
+    guardrail, stage = cell.guardrail, cell.stage
+    windows = int(stage.length or 0) / int(guardrail.window) if not stage.promoted else 0.0
+    if guardrail.on_missing == "rollback" and windows:
+        return enough_throughout(guardrail.min_samples, windows)
+    return enough(guardrail.min_samples, 1 - min(0.01, 1 / max(1.0, windows)))
 
 
 def _said(release: Release, cell: Cell, expected: int) -> str:
@@ -175,10 +189,11 @@ def _of(one: Decidability | None) -> float:
 def _accusation(release: Release, one: Decidability) -> str:
     cell = one.cell
     assert one.false_alarm is not None
-    healthy, hundredth = _percent(one.limit * HEALTHY), max(1, round(100 * one.false_alarm))
+    healthy, hundredth = _percent(one.healthy), max(1, round(100 * one.false_alarm))
+    like = "a quarter of the limit" if cell.stable_samples is None else "as many as stable"
     return (
         f"{cell.guardrail.name}: {shown(cell.stage)} in {release.environment_name} gives {int(cell.samples or 0)} "
-        f"requests within {cell.guardrail.window}; a version with {healthy} bad ones, a quarter of the limit, would be "
+        f"requests within {cell.guardrail.window}; a version with {healthy} bad ones, {like}, would be "
         f"rolled back in {hundredth} of 100 rollouts"
     )
 
@@ -199,18 +214,30 @@ def _calmer(release: Release, one: Decidability) -> str:
         percents = (
             p
             for p in range(start, _largest(release, cell) + 1)
-            if _rare(one, rate * Fraction(p, 100), window, int(length))
+            if _rare(one, rate, Fraction(p, 100), window, int(length))
         )
         if (percent := next(percents, None)) is not None:
             ways.append(f"give the stage {percent}% of the traffic")
     longest = min(int(length) - int(lag(release)), int(_LONGEST))
     for longer in range(window - window % 60_000 + 60_000, longest + 1, 60_000):
-        if _rare(one, rate * share, longer, int(length)):
+        if _rare(one, rate, share, longer, int(length)):
             ways.append(_look_longer(cell, Duration(longer)))
             break
-    return ", or ".join([*ways, "choose a limit further from what is healthy"])
+    further = "choose a limit further from what is healthy" if cell.stable_samples is None else _wider(one, int(length))
+    return ", or ".join([*ways, further])
 
 
-def _rare(one: Decidability, rate: Fraction, window: int, length: int) -> bool:
-    n = int(rate * Fraction(window, 1000))
-    return false_alarm(n, one.limit, float(one.limit * HEALTHY), max(1.0, length / window)) <= RARE
+def _wider(one: Decidability, length: int) -> str:
+    """A tolerance with which a version that is as good as stable is rarely accused."""
+    windows = max(1.0, length / int(one.cell.guardrail.window))
+    for share in _TOLERANCES:
+        chance = one.accused(int(one.cell.samples or 0), int(one.cell.stable_samples or 0), windows, share)
+        if (chance or 0.0) <= RARE:
+            return f"give it absolute: {share}"
+    return "give it a larger absolute"
+
+
+def _rare(one: Decidability, rate: Fraction, share: Fraction, window: int, length: int) -> bool:
+    within = rate * Fraction(window, 1000)
+    stable = within if one.cell.stage.kind == "shadow" else within * (1 - share)
+    return (one.accused(int(within * share), int(stable), max(1.0, length / window)) or 0.0) <= RARE

@@ -125,7 +125,8 @@ class Watch(Part):
     """The smallest share of bad requests that one window finds with a power of 80 %, where it can be computed."""
     false_alarm: float | None = None
     """The share of rollouts in which a healthy version is accused in this phase: one with a quarter of the bad requests
-    that the limit allows. Before the promotion, where it goes back by itself and can be computed."""
+    that the limit allows, or with as many as stable. Before the promotion, where it goes back by itself and can be
+    computed."""
     false_alarms_a_month: float | None = None
     """How often a healthy version is accused in 30 days after the promotion, where it can be computed."""
     why: str = ""

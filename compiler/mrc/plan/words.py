@@ -343,7 +343,7 @@ def _seldom(number: float) -> str:
 
 TELLS = (
     "Can it tell? What is found in 80 of 100 windows, and how often a healthy version is accused: one with a quarter "
-    "of the bad requests that the limit allows."
+    "of the bad requests that the limit allows, or as many as stable."
 )
 PARTLY = "~ the phase is too short for a whole window of its own"
 TIMES = "Times are worst cases from the onset of a failure until all requests are on the fallback."
