@@ -90,6 +90,11 @@ def memory(field: str, process: str = "self") -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1024
 
 
+def disk(folder: Path) -> float:
+    """MiB that the files of a folder take."""
+    return sum(path.lstat().st_blocks for path in folder.rglob("*")) * 512 / (1 << 20)
+
+
 def shown(what: str, seconds: float, used: float, more: str = "") -> None:
     """A line of the table."""
     print(f"  {what:44} {seconds:8.2f} s  {used:8.2f} s of the processor  {more}", flush=True)
@@ -197,9 +202,9 @@ def hours(remote: Path, folder: Path, length: int, models: int) -> None:
             world.reconciler.step(Seen(found, running))
             if (minute + 1) % 60 == 0:
                 rss[(minute + 1) // 60] = memory("VmRSS")
-    print(f"  memory after {min(rss)}, {length // 2}, {length} hours: "
-          + ", ".join(f"{rss[each]:.0f}" for each in (min(rss), length // 2, length)) + " MiB; "
-          f"{world.pushes()} commits", flush=True)  # fmt: skip
+    points = sorted({1, (length + 1) // 2, length})
+    said = ", ".join(f"{rss[each]:.0f}" for each in points)
+    print(f"  memory after {', '.join(map(str, points))} hours: {said} MiB; {world.pushes()} commits", flush=True)
 
 
 def rollouts(models: int) -> list[bytes]:
@@ -324,10 +329,14 @@ def main() -> None:
         print(f"  {crowd.make(remote, options.models)} files, made in {time.perf_counter() - begin:.0f} s", flush=True)
         number = options.failures
         world = started(remote, folder / "state")
+        cloned = disk(folder / "state")
         latency(world, 0, number, "failure seen to commit pushed")
         latency(world, number, max(1, number // 4), "the same, just after somebody's push", others=True)
         shutil.copytree(remote, folder / "copy.git")
         aborted_at_once(world, 2 * number, options.at_once)
+        print(
+            f"  its folder: {cloned:.0f} MiB after the clone, {disk(folder / 'state'):.0f} MiB after that", flush=True
+        )
         alerts_at_once(started(folder / "copy.git", folder / "other"), 2 * number, options.at_once)
         hours(small, folder / "hours", options.hours, 100)
 
