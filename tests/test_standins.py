@@ -86,3 +86,12 @@ def test_it_stands_in_meanwhile_and_no_longer() -> None:
     assert "colorsys" not in sys.modules
     assert rgb_to_hsv(1, 0, 0) == (0.0, 1.0, 1.0)
     assert sys.modules["colorsys"] is not colorsys
+
+
+def test_what_a_class_keeps_of_a_stand_in_is_no_method() -> None:
+    """Newer versions of Python bind more of what is callable."""
+
+    class Keeps:
+        made = StandIn("collections").OrderedDict
+
+    assert Keeps().made(a=1) == {"a": 1}

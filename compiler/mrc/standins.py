@@ -4,7 +4,6 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -19,11 +18,19 @@ class StandIn(ModuleType):
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("__"):
             raise AttributeError(name)
-        return partial(_call, self.__name__, name)
+        return _Later(self.__name__, name)
 
 
-def _call(module: str, name: str, *arguments: Any, **named: Any) -> Any:
-    return getattr(importlib.import_module(module), name)(*arguments, **named)
+class _Later:
+    """A function of a module, imported when it is called. No class that keeps it makes a method of it."""
+
+    __slots__ = ("module", "name")
+
+    def __init__(self, module: str, name: str) -> None:
+        self.module, self.name = module, name
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return getattr(importlib.import_module(self.module), self.name)(*arguments, **named)
 
 
 @contextmanager
