@@ -4,9 +4,10 @@ MAKEFLAGS += --no-print-directory
 # Kept, whatever the environment says: a dozen processes of the tests read the same modules.
 export PYTHONDONTWRITEBYTECODE :=
 
-# The newest Python that is called so; `make PYTHON=... venv` names another one (3.11 or newer).
-PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
-  $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))) python3)
+# Triton, which judges in the tests, goes with no newer Python than 3.12; mrc itself does. `make PYTHON=... venv` names one.
+fits = $(firstword $(foreach name,$(1),$(shell $(name) -c 'import sys; sys.exit(not $(2))' 2>/dev/null && echo $(name))))
+judged = $(call fits,python3 python3.12 python3.11,(3, 11) <= sys.version_info < (3, 13))
+PYTHON ?= $(or $(judged),$(call fits,python3 python3.14 python3.13,sys.version_info >= (3, 13)),python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 # uv is ten times faster; pip is asked where it fails, since pip may have an index or a proxy of its own configured.

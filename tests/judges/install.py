@@ -149,6 +149,8 @@ def triton() -> None:
     with _making("triton") as folder:
         if folder is None:
             return
+        if sys.version_info >= (3, 13):
+            raise InstallError(f"takes Python 3.12 at most, not {tools.PYTHON}: make PYTHON=python3.12 venv")
         # The backend embeds Python in isolated mode, and finds numpy only by a venv that is first on PATH.
         venv.create(folder, with_pip=False, symlinks=True)
         site = tools.site(folder)
