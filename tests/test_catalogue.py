@@ -10,11 +10,15 @@ from typing import Any
 
 import pytest
 
+from conftest import TOP
 from judges import promtool
 from mrc import catalogue, labels
 from mrc.catalogue import Scope
+from mrc.compile import analyse
 from mrc.guardrail import Absence, Bound, Comparison, Guardrail, Watched, recorded, series_of
+from mrc.render import render
 from mrc.schema.units import Duration
+from mrc.tree import MemoryTree
 
 SCOPE = Scope("m", "models", ("m",), Duration.parse("2m"), "staging")
 WATCHED = Watched(SCOPE, "staging", 42, 41)
@@ -100,6 +104,19 @@ def test_two_kube_state_metrics_do_not_make_two_restarts_of_one(tmp_path: Path) 
     }
     crashes = guardrail("kube-state-metrics", "restarts", Bound(Decimal(2), "higher"), "2m")
     assert judged(tmp_path, crashes, inputs, {"10m30s": 0}) == []
+
+
+@pytest.mark.parametrize("window", ["30s", "1m", "90s", "5m"])
+def test_the_test_of_restarts_holds_for_every_window(window: str, tmp_path: Path) -> None:
+    """Of a short one, what is fed must lie within it."""
+    common = TOP / "tests/cases/common"
+    files = {path.relative_to(common).as_posix(): path.read_bytes() for path in common.rglob("*") if path.is_file()}
+    policy = "policies/hello-model/policy.yaml"
+    files[policy] = files[policy].replace(b"restarts, max: 2", f"restarts, max: 2, window: {window}".encode())
+    release = analyse(MemoryTree(files)).fleet.releases[0]
+    for artifact in render(release):
+        (tmp_path / artifact.path.rpartition("/")[2]).write_text(artifact.text)
+    assert promtool.test_rules([tmp_path / "rules.test.yaml"]) == []
 
 
 @pytest.mark.parametrize(

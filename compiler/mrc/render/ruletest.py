@@ -205,8 +205,8 @@ def _silent(values: str) -> str:
 def _values(one: TestSeries, run: _Run) -> str:
     total = run.minutes * _PER_MINUTE + 1
     if one.jump is not None:
-        risen = max(1, run.intervals // 2)
-        return f"{number(one.level)}x{total - risen} {number(one.jump)}x{risen}"
+        risen = max(1, run.intervals // 2)  # the last sample but `risen` is the first that is higher
+        return f"{number(one.level)}x{total - 1 - risen} {number(one.jump)}x{risen}"
     if one.until_window:
         fallen = run.intervals + 2
         return f"{number(one.level)}x{total - fallen} 0x{fallen}"
