@@ -15,6 +15,7 @@ import trustme
 import yaml
 
 from judges.endpoint import Endpoint, serve
+from mrc.reconcile.branch import RefusedError
 from mrc.reconcile.hooks import Call, Caller
 from mrc.schema.incident import Told
 from mrc.schema.units import Timestamp
@@ -355,6 +356,16 @@ def test_a_broken_record_stops_nothing_and_is_taken_up_when_it_is_repaired(tmp_p
         each.reconciler._branch.fetch()
         each.reconciler.step(seen([rollout(version=12, phase="stable")]))
     assert world.team.log()[0] == "Close the incident of sentiment in production: recovered"
+
+
+def test_an_environment_that_moves_is_not_watched_where_it_was(tmp_path: Path) -> None:
+    """Nothing fails in a namespace that is empty."""
+    world = begin(tmp_path / "state", team(tmp_path))
+    world.team.edit("environments/production.yaml", "namespace: models", "namespace: models-2")
+    world.team.push("Move production")
+    with pytest.raises(RefusedError, match="names the namespace models-2, and models is watched"):
+        world.reconciler.step(seen([rollout()], [run()]))
+    begin(tmp_path / "other", world.team)
 
 
 def test_people_are_called_when_what_fails_cannot_be_gone_back_from(tmp_path: Path) -> None:

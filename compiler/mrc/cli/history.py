@@ -22,15 +22,17 @@ def history(model: str, environment: str | None, directory: Path) -> int:
     tree = work_tree(directory)
     wanted = [environment] if environment else sorted({path.split("/")[1] for path in tree.files("incidents")})
     paths = [path for each in wanted for path in tree.files(f"incidents/{each}/{model}") if path.endswith(".yaml")]
-    every = [(path, incident(tree, path)) for path in sorted(paths, key=lambda path: path.rpartition("/")[2])]
-    found = [one for _, one in every if one is not None]
-    unread = [path for path, one in every if one is None]
-    if not every:
+    if not paths:
         asked = [f"policies/{model}/policy.yaml", *([f"environments/{environment}.yaml"] if environment else [])]
         if any(path not in tree.files(path.rpartition("/")[0]) for path in asked):
             raise click.ClickException(missing(tree, environment, model))
         click.echo(f"no incident of {model}{f' in {environment}' if environment else ''}")
-    for one in reversed(found):
+    unread = []
+    for path in sorted(paths, key=lambda path: path.rpartition("/")[2], reverse=True):
+        one = incident(tree, path)
+        if one is None:
+            unread.append(path)
+            continue
         spec = one.spec
         after = f" -> {int(spec.after.version)}" if spec.after is not None else ""
         ended = f"{spec.outcome.state}: {spec.outcome.message}" if spec.outcome is not None else "open"

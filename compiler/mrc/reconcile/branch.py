@@ -42,6 +42,7 @@ class Branch:
         self._proposing = proposing
         self.proposals: Proposals | None = None  # in the mode pullRequest alone
         self.incidents = Incidents(environment)
+        self._namespace: str | None = None
         self.held = False
         self.tree: GitTree | None = None
         self.fetched = float("-inf")
@@ -77,6 +78,12 @@ class Branch:
             raise RefusedError(f"mrc.yaml pins mrc {pin}, and this is mrc {__version__}")
         if self._environment not in objects.environments:
             raise RefusedError(f"environments/{self._environment}.yaml is not there, or cannot be read")
+        namespace = objects.environments[self._environment][1].spec.namespace
+        self._namespace = self._namespace or namespace
+        if namespace != self._namespace:
+            moved = f"environments/{self._environment}.yaml names the namespace {namespace}"
+            said = f"{moved}, and {self._namespace} is watched"
+            raise RefusedError(f"{said}: end this process, and the next one watches the other")
         here = (hold for (environment, _), (_, hold) in objects.holds.items() if environment == self._environment)
         self.held = any(hold.spec.cleared is None for hold in here)
         return objects
