@@ -125,6 +125,15 @@ def test_a_server_finds_its_bundle_by_role(runtime: str, tmp_path: Path) -> None
             assert (laid / role / name).read_text() == f"{role} {name} of 42\n"
 
 
+@pytest.mark.parametrize("runtime", SERVERS)
+def test_a_server_gets_the_secrets_that_its_version_names(runtime: str, tmp_path: Path) -> None:
+    """Else a token would stand in git, or in a patch that the way back by hand knows nothing of."""
+    written = SERVERS[runtime].replace("%s", "{}")
+    found = server(repository(tmp_path, f"secrets: [hub, vector-store]\n  {written}"))
+    assert found["envFrom"] == [{"secretRef": {"name": "hub"}}, {"secretRef": {"name": "vector-store"}}]
+    assert "MRC_CACHE_PREFIX" in [each["name"] for each in found["env"]]
+
+
 def test_vllm_serves_files_of_the_bundle_under_the_name_of_the_version(tmp_path: Path) -> None:
     options = '{max-model-len: 8192, seed: "007", enforce-eager: true, hf-overrides: {rope: {factor: 2.5, type: yarn}}}'
     laid = fetched(tmp_path, repository(tmp_path, SERVERS["vllm"] % options))

@@ -19,7 +19,7 @@ BUNDLE = "/bundle"  # where a server other than Triton finds the files of its ve
 VLLM_FILE = "vllm.yaml"
 
 _ELSEWHERE = "it follows from the bundle, the hub and the version"
-_CREDENTIAL = "secrets do not belong in a version; mrc renders none"
+_CREDENTIAL = "a version holds no secret, and names a Secret that does"
 _VLLM_OWNED = {
     **dict.fromkeys(
         ("model", "tokenizer", "revision", "tokenizer-revision", "code-revision", "served-model-name", "enable-lora",
@@ -29,6 +29,7 @@ _VLLM_OWNED = {
     **dict.fromkeys(("api-key", "hf-token", "ssl-keyfile"), _CREDENTIAL),
 }  # fmt: skip
 _VLLM_SPLITS = ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size")
+_TGI_SPLITS = ("NUM_SHARD",)
 _TGI_OWNED = {
     **dict.fromkeys(
         ("MODEL_ID", "REVISION", "LORA_ADAPTERS", "HOSTNAME", "PORT", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"),
@@ -185,11 +186,12 @@ def problems(version: ModelVersion) -> list[Problem]:
         found += _owned("vLLM", ("vllm", "config"), spec.vllm.config, _VLLM_OWNED)
         for name, value in spec.vllm.config.items():
             found += _nulls(("vllm", "config", name), value)
-        found += _devices(version)
+        found += _devices(version, ("vllm", "config"), spec.vllm.config, _VLLM_SPLITS)
     if spec.container is not None:
         found += _owned("a container", ("container", "env"), spec.container.env, _POD_OWNED)
     if spec.tgi is not None:
         found += _owned("TGI", ("tgi", "env"), spec.tgi.env, _TGI_OWNED | _POD_OWNED)
+        found += _devices(version, ("tgi", "env"), spec.tgi.env, _TGI_SPLITS)
         if "tokenizer" in spec.bundle:
             message = "TGI reads the tokenizer beside the weights: list these files under weights"
             found.append(Problem(("bundle", "tokenizer"), message, at_key=True))
@@ -222,25 +224,23 @@ def _adapters(key: str, adapters: Mapping[str, str], known: set[str]) -> Iterato
 def _owned(who: str, path: Path, written: Mapping[str, Any], owned: Mapping[str, str]) -> Iterator[Problem]:
     for name in written:
         if name in owned:
-            yield Problem(
-                (*path, name), f"{name} is not for the team to set for {who}: {owned[name]}", True, "leave it out"
-            )
+            hint = "leave it out" if owned[name] != _CREDENTIAL else "leave it out, and name the Secret: secrets: [...]"
+            yield Problem((*path, name), f"{name} is not for the team to set for {who}: {owned[name]}", True, hint)
 
 
-def _devices(version: ModelVersion) -> Iterator[Problem]:
-    """A pod is one vLLM: it splits the model over the devices that the pod has, and over no others."""
-    assert version.spec.vllm is not None
-    config, resources = version.spec.vllm.config, version.spec.resources
-    split = {name: str(config[name]) for name in _VLLM_SPLITS if name in config}
-    devices = [amount.value for name, amount in resources.items() if name.endswith("/gpu")]
+def _devices(
+    version: ModelVersion, path: Path, written: Mapping[str, Any], splits: tuple[str, ...]
+) -> Iterator[Problem]:
+    """A pod is one server: it splits the model over the devices that the pod has, and over no others."""
+    split = {name: str(written[name]) for name in splits if name in written}
+    devices = [amount.value for name, amount in version.spec.resources.items() if name.endswith("/gpu")]
     if not split or not devices or not all(number.isdecimal() for number in split.values()):
         return
     needed = prod(int(number) for number in split.values())
     if needed > sum(devices):
         what = " and ".join(f"{name}: {number}" for name, number in split.items())
         message = f"{what} needs {needed} GPUs, and resources gives the pod {sum(devices)}"
-        hint = "give the pod as many GPUs as the model is split over"
-        yield Problem(("vllm", "config", next(iter(split))), message, hint=hint)
+        yield Problem((*path, next(iter(split))), message, hint="give the pod as many GPUs as the model is split over")
 
 
 def _nulls(path: Path, value: Any) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from mrc.link import Version
 from mrc.plan.model import Commits, FileOfBundle, Sign, VersionChange
 
 # What of the spec is not the server's config: pinned files, and what a pod gets.
-_SETTINGS = frozenset(("resources", "startup"))
+_SETTINGS = frozenset(("resources", "secrets", "startup"))
 _APART = frozenset(("image", "bundle", "lineage", "evaluation", "profile", *_SETTINGS))
 _LONGEST = 120  # characters of a value that are worth showing
 

@@ -51,6 +51,7 @@ def _server(release: Release, version: Version) -> str:
         "image": spec.image,
         "ports": [{"name": port.name, "number": port.number} for port in version.server.ports],
         "env": {name: literal(value) for name, value in variables(version.object).items()},
+        "secrets": spec.secrets,
         "resources": dict(sorted(spec.resources.items())),
         "startup_failures": max(1, -(-spec.startup.seconds // PROBE_SECONDS)),
         "bundle": BUNDLE,

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 from mrc.schema.base import (
     ArtifactUri,
     Commit,
+    DnsName,
     Envelope,
     FilePath,
     Image,
@@ -87,6 +88,13 @@ class ModelVersionSpec(Model):
 
     Example: {cpu: 4, memory: 8Gi, nvidia.com/gpu: 1}
     Rendered: `resources` of the serving container
+    """
+    secrets: list[DnsName] = Field(default_factory=list)
+    """Secrets of the namespace whose keys become the environment of the server, such as a token of the hub or the key
+    of a vector store. They are named, never held; what the version itself pins comes before a key of the same name.
+
+    Example: [vector-store]
+    Rendered: `envFrom` of the serving container
     """
     startup: Span = Field(default=Span.parse("10m"), validate_default=False)
     """How long the server may take from its start, with its bundle there, until it is ready. Slower, and the rollout is
