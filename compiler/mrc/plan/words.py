@@ -421,6 +421,11 @@ def cautions(release: ReleasePlan) -> list[str]:
             f"{length(release.sessions)}, and an abort alone moves none of theirs. More meet it than the shares say: "
             f"half of the sessions {half}."
         )
+    if release.kind == "promotion" and release.version is not None and not release.version.files:
+        found.append(
+            f"{release.version_after} has every file, image and setting of {release.version_before}: were new digests "
+            "forgotten?"
+        )
     if release.kind == "rollback":
         found.append("Argo goes back without the stages where it still has this version's ReplicaSet.")
     if release.kind == "removed":
