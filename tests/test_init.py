@@ -1,9 +1,11 @@
 """A newcomer's first minute: init, render, check."""
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from conftest import TOP, mrc
 
@@ -33,6 +35,17 @@ def test_init_fills_the_folder_that_one_stands_in(tmp_path: Path, used: bool) ->
     assert not [path.name for path in root.iterdir() if path.name.startswith(".mrc-init")]
     other = mrc("init", "another one", cwd=root)
     assert "  cd 'another one'\n" in other.stdout
+
+
+def test_init_in_a_folder_of_a_repository_makes_no_second_one(tmp_path: Path) -> None:
+    """A repository in a repository would be a submodule that is none; and no forge reads .github of a folder."""
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    said = mrc("init", "ml models", cwd=tmp_path).stdout
+    assert "git init" not in said
+    assert "move .github, CODEOWNERS and .pre-commit-config.yaml to its root" in said
+    assert said.endswith("-C 'ml models'.\n")
+    hook = yaml.safe_load((tmp_path / "ml models/.pre-commit-config.yaml").read_text())["repos"][0]["hooks"][0]
+    assert re.search(hook["files"], "ml models/policies/hello-model/policy.yaml")
 
 
 def test_init_writes_over_nothing(tmp_path: Path) -> None:

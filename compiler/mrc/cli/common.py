@@ -42,7 +42,7 @@ def work_tree(directory: Path) -> WorkTree:
             raise click.ClickException(f"mrc reads mrc.yaml, not mrc.yml: rename it in {directory.resolve()}")
         raise click.ClickException(
             f"there is no mrc.yaml in {directory.resolve()}: run mrc at the root of a repository of policies, "
-            "or make one with mrc init DIR"
+            "name it with -C DIR, or make one with mrc init DIR"
         )
     return WorkTree(directory)
 
