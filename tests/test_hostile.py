@@ -171,6 +171,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "many values": (put(POLICY, "a: [" + "1," * 300_000 + "]"), "MRC003: the document has more than 200000 values"),
     "long line": (edit(POLICY, "team: hello", "team: " + "x" * 500_000), "MRC103"),
     "long key": (edit(POLICY, "replicas: 2", "x" * 500_000 + ": 2"), "MRC002: a key without a colon"),
+    "a pasted blank": (edit(POLICY, "replicas: 2", "replicas:\u00a02"), "MRC002: U+00A0 looks like a blank"),
     "two documents": (edit(POLICY, "kind:", "---\nkind:"), "MRC003: the file holds more than one document"),
     # bytes
     "empty": (put(POLICY, ""), "MRC002: the file holds no mapping"),

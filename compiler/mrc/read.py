@@ -144,6 +144,8 @@ def _compose(text: str, places: Places | None = None) -> Any:
         parser.dispose()
 
 
+# What a text that was pasted from a page brings along, in place of blanks.
+_PASTED = re.compile("[\u00a0\u2000-\u200b\u202f\u3000]")
 # libyaml's words in a reader's, and whether the place is that of its context: it sees lines later what is not closed.
 _SAID = {
     "did not find expected key": (
@@ -163,12 +165,17 @@ _SAID = {
 
 def _not_yaml(problem: MarkedYAMLError, text: str) -> RefusedError:
     said, at_context = _SAID.get(problem.problem or "", ("", False))
+    words = said or " ".join(part for part in (problem.context, problem.problem) if part) or "the syntax is wrong"
     mark = (problem.context_mark if at_context else None) or problem.problem_mark or problem.context_mark
-    words = said or " ".join(part for part in (problem.context, problem.problem) if part)
-    tab = problem.problem_mark
-    if tab and "".join(text.split("\n")[tab.line : tab.line + 1])[tab.column : tab.column + 1] == "\t":
-        words, mark = "a tab stands where YAML wants blanks", tab
-    return RefusedError(NOT_YAML, words or "the syntax is wrong", (mark.line + 1, mark.column + 1) if mark else (1, 1))
+    seen = problem.problem_mark
+    if seen and "".join(text.split("\n")[seen.line : seen.line + 1])[seen.column : seen.column + 1] == "\t":
+        words, mark = "a tab stands where YAML wants blanks", seen
+    if mark is None:
+        return RefusedError(NOT_YAML, words, (1, 1))
+    if pasted := _PASTED.search("".join(text.split("\n")[mark.line : mark.line + 1])):
+        words = f"U+{ord(pasted[0]):04X} looks like a blank and is none"
+        return RefusedError(NOT_YAML, words, (mark.line + 1, pasted.start() + 1))
+    return RefusedError(NOT_YAML, words, (mark.line + 1, mark.column + 1))
 
 
 def _conflict(text: str) -> RefusedError | None:

@@ -72,6 +72,7 @@ def check(fleet: Fleet, tree: Tree, base: Base | None, now: datetime | None = No
     if base is not None:
         found += history.check(tree, fleet, base)
         found += looser.check(fleet, base.fleet)
+        found += verdicts.written(tree, fleet, base.tree, base.fleet)
     return found
 
 
