@@ -20,6 +20,17 @@ def test_a_fresh_repository_renders_at_once(tmp_path: Path) -> None:
     assert sorted(path.name for path in (root / "rendered").iterdir()) == ["production", "staging"]
 
 
+def test_the_steps_that_the_tutorial_names_are_those_that_argo_shows(tmp_path: Path) -> None:
+    """Whoever waits for a stage in a cluster for the first time looks for this number."""
+    root = tmp_path / "rollouts"
+    assert mrc("init", str(root), cwd=tmp_path).returncode == 0
+    assert mrc("render", cwd=root).returncode == 0
+    rollout = yaml.safe_load((root / "rendered/staging/hello-model/rollout.yaml").read_text())
+    steps = rollout["spec"]["strategy"]["canary"]["steps"]
+    named = re.findall(r"`Step: (\d+)/(\d+)`", (TOP / "docs/tutorial/cluster.md").read_text())
+    assert named == [(str(index), str(len(steps))) for index, step in enumerate(steps) if "pause" in step]
+
+
 @pytest.mark.parametrize("used", [False, True])
 def test_init_fills_the_folder_that_one_stands_in(tmp_path: Path, used: bool) -> None:
     """A folder made for it, or the clone of a repository that a forge has just made."""
