@@ -20,10 +20,12 @@ from mrc.reconcile.trees import write
 _PATH = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[a-zA-Z0-9_.-]+(?:/[a-zA-Z0-9_.-]+)*")
 # A race: somebody else's push came first. What is not listed here is final.
 _RACES = ("fetch first", "non-fast-forward", "cannot lock ref", "incorrect old value", "failed to update ref",
-          "stale info", "reference already exists")  # fmt: skip
+          "stale info", "reference already exists", "refname conflict")  # fmt: skip
+
+_PROGRESS = re.compile(r"(?:Enumerating|Counting|Compressing|Writing) objects|Delta compression|Total \d")
 
 # What a remote says that would have taken it, but for what git has no place for.
-_IMPOSSIBLE = ("atomic", "failed to update ref", "cannot lock ref")
+_IMPOSSIBLE = ("atomic", "failed to update ref", "cannot lock ref", "refname conflict")
 _PROBE = "Prove that mrc may push\n\nNothing is changed by it, and no branch has it.\n"
 
 
@@ -226,5 +228,5 @@ class Ledger:
 
 def _said(status: str, error: str) -> str:
     told = [line.removeprefix("remote:").strip() for line in error.splitlines() if line.startswith("remote:")]
-    told = told or [line.strip() for line in error.splitlines() if line.strip()]
+    told = told or [line.strip() for line in error.splitlines() if line.strip() and not _PROGRESS.match(line)]
     return "; ".join(part for part in (status.partition("\t")[2], *told) if part)[:500]
