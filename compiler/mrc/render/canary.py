@@ -25,7 +25,7 @@ def steps(release: Release) -> list[dict[str, Any]]:
     sees what the new version makes of it.
     """
     found: list[dict[str, Any]] = []
-    mirrored = False
+    mirrored = 0
     for stage in stages(release):
         match stage.kind:
             case "shadow":
@@ -33,13 +33,17 @@ def steps(release: Release) -> list[dict[str, Any]]:
                 share = int(stage.share.percent)
                 # As many pods as the copies need: fewer would fail of the load, not of the model.
                 found += [{"scale": share}, {"mirror": share}, {"duration": f"{stage.length.seconds}s"}]
-                mirrored = True
+                mirrored = share
             case "traffic" | "bake":
                 assert stage.length is not None
+                share = int(stage.share.percent)
+                moves: list[dict[str, Any]] = [{"weight": share}]
                 if mirrored:
-                    found += [{"mirror": None}, {"scale": None}]
-                    mirrored = False
-                found += [{"weight": int(stage.share.percent)}, {"duration": f"{stage.length.seconds}s"}]
+                    # Scaled to a weight that is still 0, all pods of the shadow would end, and others start anew.
+                    more: list[dict[str, Any]] = [{"scale": share}] if share > mirrored else []
+                    moves = [{"mirror": None}, *more, *moves, {"scale": None}]
+                    mirrored = 0
+                found += [*moves, {"duration": f"{stage.length.seconds}s"}]
             case "approval":
                 found.append({"group": stage.group})
     return found
