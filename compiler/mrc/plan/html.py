@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from mrc.plan import chart, words
+from mrc.plan import chart, concerns, words
 from mrc.plan.model import Plan
 from mrc.render.engine import template_folder
 from mrc.render.jinja import Environment, Loader, StrictUndefined
@@ -26,7 +26,7 @@ def _template() -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals = {"words": words, "chart": chart, "line_class": _line_class}
+    environment.globals = {"words": words, "concerns": concerns, "chart": chart, "line_class": _line_class}
     return environment.get_template("plan.html.j2")
 
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from mrc.plan import words
+from mrc.plan import concerns, words
 from mrc.plan.model import FileChange, Plan, ReleasePlan
 from mrc.render.engine import markdown_code, markdown_text
 
@@ -56,13 +56,13 @@ def _fitting(blocks: list[_Block], longest: int) -> str:
 
 def _head(plan: Plan) -> str:
     lines = ["## mrc plan", "", _text(words.total(plan)), ""]
-    if errors := words.errors(plan):
+    if errors := concerns.errors(plan):
         lines += ["> [!CAUTION]", f"> {errors}", ""]
-    if first := words.first(plan):
-        lines += ["> [!CAUTION]", f"> **{words.FIRST}**"]
+    if first := concerns.first(plan):
+        lines += ["> [!CAUTION]", f"> **{concerns.FIRST}**"]
         lines += [f"> - {_text(where)}: {_text(what)}" for where, what in first[:_ROWS]]
         lines += [*_more(len(first) - _ROWS, "> - "), ""]
-    if looser := words.looser(plan):
+    if looser := concerns.looser(plan):
         lines += ["> [!WARNING]", "> **Looser than before**"]
         lines += [f"> - {_text(where)}: {_code(words.setting(each))}" for where, each in looser[:_ROWS]]
         lines += [*_more(len(looser) - _ROWS, "> - "), ""]
@@ -124,7 +124,7 @@ def _release(release: ReleasePlan) -> list[_Block]:
 
 def _meaning(release: ReleasePlan) -> str:
     lines = [f"### {_text(release.name)}: {_text(words.headline(release))}", ""]
-    lines += [f"- ⚠️ {_text(caution)}" for caution in words.cautions(release)]
+    lines += [f"- ⚠️ {_text(caution)}" for caution in concerns.cautions(release)]
     if release.version is not None and release.version_before is not None:
         lines += [f"- {_code(f'{file.sign} {words.part(file)}')}" for file in release.version.files[:_ROWS]]
         lines += _more(len(release.version.files) - _ROWS, "- ")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mrc.plan import words
+from mrc.plan import concerns, words
 from mrc.plan.model import EnvironmentPlan, FileChange, Plan, ReleasePlan
 
 _COLOURS = {"+": "32", "~": "33", "-": "31", "bold": "1", "dim": "2", "bad": "31;1"}
@@ -25,16 +25,16 @@ class _Writer:
             yield from self._release(release)
         for files in (*(release.files for release in plan.releases), plan.shared):
             yield from self._text(files)
-        if first := words.first(plan):
-            yield self._in("bad", f"{words.FIRST}:")
+        if first := concerns.first(plan):
+            yield self._in("bad", f"{concerns.FIRST}:")
             yield from (f"  {_safe(where)}: {_safe(what)}" for where, what in first)
             yield ""
-        if looser := words.looser(plan):
+        if looser := concerns.looser(plan):
             yield self._in("bad", "Looser than before:")
             yield from (f"  {where}: {_safe(words.setting(each))}" for where, each in looser)
             yield ""
         yield words.total(plan)
-        if errors := words.errors(plan):
+        if errors := concerns.errors(plan):
             yield self._in("bad", errors)
 
     def _in(self, style: str, text: str) -> str:
@@ -48,7 +48,7 @@ class _Writer:
 
     def _release(self, release: ReleasePlan) -> Iterator[str]:
         yield self._in("bold", f"{release.name}: {words.headline(release)}")
-        for caution in words.cautions(release):
+        for caution in concerns.cautions(release):
             yield f"  {self._in('~', '!')} {caution}"
         yield from self._version(release)
         yield from (f"  {words.new_version(number)}" for number in release.new_versions)
