@@ -11,13 +11,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from mrc.records import dataclass
+from mrc.schema import meant
+from mrc.schema.meant import NUMBER
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic_core import CoreSchema
     from pydantic_core.core_schema import NoInfoValidatorFunctionSchema
-
-_NUMBER = r"(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,12})?"
 
 
 class Scalar:
@@ -50,20 +50,6 @@ class Scalar:
 _DURATION = re.compile(r"(?=.)(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?(?:(\d{1,6})ms)?", re.ASCII)
 _DURATION_PARTS = (86_400_000, 3_600_000, 60_000, 1_000, 1)
 _LONGEST = 3650 * _DURATION_PARTS[0]  # Argo counts seconds in 32 bits
-_DURATION_WORDS = (
-    ("w week weeks", 7 * _DURATION_PARTS[0]), ("d day days", _DURATION_PARTS[0]),
-    ("h hr hrs hour hours", _DURATION_PARTS[1]), ("m min mins minute minutes", _DURATION_PARTS[2]),
-    ("s sec secs second seconds", _DURATION_PARTS[3]), ("ms msec millis milliseconds", _DURATION_PARTS[4]),
-)  # fmt: skip
-
-
-def _quoted(value: object) -> str:
-    return "" if value is None else f'"{value}"'
-
-
-def _instead(quoted: str) -> str:
-    """What a message ends with where it is known what was meant."""
-    return f" (write {quoted})" if quoted else ""
 
 
 class Duration(Scalar, int):
@@ -82,22 +68,13 @@ class Duration(Scalar, int):
         """Raise ValueError unless `text` is units in falling order, each at most once."""
         match = _DURATION.fullmatch(text)
         if not match:
-            hint = f'"{text}s" or "{text}m"' if text.isdigit() else _quoted(cls._meant(text))
-            raise ValueError(f"{text!r} is not a duration such as 30s, 5m or 1h30m{_instead(hint)}")
+            length = meant.milliseconds(text)
+            ways = [f"{text}s", f"{text}m"] if text.isdigit() else [str(cls(length))] if length is not None else []
+            raise ValueError(f"{text!r} is not a duration such as 30s, 5m or 1h30m{meant.instead(ways)}")
         found = cls(sum(int(n) * part for n, part in zip(match.groups(), _DURATION_PARTS, strict=True) if n))
         if found > _LONGEST:
             raise ValueError(f"{text!r} is longer than 3650 days")
         return found
-
-    @classmethod
-    def _meant(cls, text: str) -> "Duration | None":
-        """What `30 min`, `1hour` or `1.5h` say; None where it is no length of time."""
-        parts = re.findall(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)\s*([a-z]+)\.?[\s,]*|(.)", text.strip().lower()[:80])
-        sizes = {word: Decimal(size) for words, size in _DURATION_WORDS for word in words.split()}
-        if not parts or any(rest or unit not in sizes for _, unit, rest in parts):
-            return None
-        length = sum((Decimal(number) * sizes[unit] for number, unit, _ in parts), Decimal(0))
-        return cls(int(length)) if length == int(length) <= _LONGEST else None
 
     @property
     def seconds(self) -> int:
@@ -147,24 +124,12 @@ class Share(Scalar, Decimal):
     @lru_cache(maxsize=1024)
     def parse(cls, text: str) -> Self:
         """Raise ValueError unless `text` is a percentage from 0% to 100%."""
-        if not re.fullmatch(rf"{_NUMBER}%", text):
-            raise ValueError(f"{text!r} is not a share such as 5%{_instead(cls._meant(text))}")
+        if not re.fullmatch(rf"{NUMBER}%", text):
+            raise ValueError(f"{text!r} is not a share such as 5%{meant.instead(meant.share(text))}")
         share = Decimal(text[:-1]).scaleb(-2)
         if share > 1:
             raise ValueError(f"{text} is more than 100%")
         return cls(share)
-
-    @classmethod
-    def _meant(cls, text: str) -> str:
-        """0.05 is a share as other tools write it, 5 a number of percent, and 1 may be either."""
-        if not re.fullmatch(_NUMBER, bare := text.removesuffix("%").rstrip()):
-            return ""
-        if Decimal(bare) > 100:
-            return ""
-        if bare != text or Decimal(bare) == 0 or Decimal(bare) > 1:
-            return f'"{bare}%"'
-        share = f'"{plain(Decimal(bare).scaleb(2))}%"'
-        return share if Decimal(bare) < 1 else f'"1%" or {share}'
 
     WHOLE: ClassVar[int] = 10**14  # the finest share that can be written is one part of it
 
@@ -206,19 +171,10 @@ class Rate(Scalar):
     @lru_cache(maxsize=1024)
     def parse(cls, text: str) -> Self:
         """Raise ValueError unless `text` is a number, a slash and one of s, m, h, d."""
-        match = re.fullmatch(rf"({_NUMBER})/([smhd])", text)
+        match = re.fullmatch(rf"({NUMBER})/([smhd])", text)
         if not match:
-            hint = f'"{text}/s"' if re.fullmatch(_NUMBER, text) else _quoted(cls._meant(text))
-            raise ValueError(f"{text!r} is not a rate such as 200/s{_instead(hint)}")
+            raise ValueError(f"{text!r} is not a rate such as 200/s{meant.instead(meant.rate(text))}")
         return cls(Fraction(match[1]) / _RATE_SECONDS[match[2]], text)
-
-    @staticmethod
-    def _meant(text: str) -> str | None:
-        """What `200 rps`, `200 / s` or `5 per minute` say."""
-        found = re.fullmatch(
-            rf"({_NUMBER})\s*(?:(?:rp|qp)|(?:req|requests)?\s*(?:/|per)\s*)([smhd])[a-z]*", text.strip().lower()
-        )
-        return f"{found[1]}/{found[2]}" if found else None
 
     def __str__(self) -> str:
         return self.text
@@ -246,21 +202,10 @@ class Quantity(Scalar, str):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raise ValueError unless `text` is a Kubernetes quantity without sign or exponent."""
-        if not re.fullmatch(r"[0-9]{1,15}(?:\.[0-9]{1,9})?(?:[numkMGTPE]|[KMGTPE]i)?", text):
-            raise ValueError(f"{text!r} is not a Kubernetes quantity such as 4, 500m or 8Gi{cls._meant(text)}")
+        if not re.fullmatch(meant.QUANTITY, text):
+            said = meant.instead(meant.quantity(text))
+            raise ValueError(f"{text!r} is not a Kubernetes quantity such as 4, 500m or 8Gi{said}")
         return cls(text)
-
-    @staticmethod
-    def _meant(text: str) -> str:
-        """What `64GB`, `8 Gi` or `8gb` say: bytes have no letter of their own in Kubernetes."""
-        if re.fullmatch(r"[0-9]{1,15}(?:\.[0-9]{1,9})?(?:[numkMGTPE]|[KMGTPE]i)?", bare := text.replace(" ", "")):
-            return _instead(f'"{bare}"')
-        found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([kmgtpe])(i?)b?", text.strip().lower())
-        if not found:
-            return ""
-        number, letter, binary = found.groups()
-        power = f'"{number}{letter.upper()}i"'
-        return _instead(power if binary else f'{power} or "{number}{letter.upper() if letter != "k" else "k"}"')
 
     @property
     def value(self) -> Fraction:
@@ -290,7 +235,7 @@ class Threshold(Scalar):
 
     json_schema: ClassVar[dict[str, Any]] = {
         "type": ["string", "number"],
-        "pattern": rf"^-?{_NUMBER}(%|ms|s|m|h|/s|Ki|Mi|Gi)?$",
+        "pattern": rf"^-?{NUMBER}(%|ms|s|m|h|/s|Ki|Mi|Gi)?$",
         "description": "a number with the metric's unit such as 1%, 250ms or 10/s",
         "examples": ["1%", "250ms"],
     }
@@ -299,7 +244,7 @@ class Threshold(Scalar):
     @lru_cache(maxsize=1024)
     def parse(cls, text: str) -> Self:
         """Raise ValueError unless `text` is a decimal number and a known suffix or none."""
-        match = re.fullmatch(rf"(-?{_NUMBER})(%|ms|s|m|h|/s|Ki|Mi|Gi|)", text)
+        match = re.fullmatch(rf"(-?{NUMBER})(%|ms|s|m|h|/s|Ki|Mi|Gi|)", text)
         if not match:
             raise ValueError(f"{text!r} is not a number with a unit such as 1%, 250ms or 10/s")
         return cls(Decimal(match[1]), match[2])
@@ -338,9 +283,9 @@ class Timestamp(Scalar, datetime):
     def parse(cls, text: str) -> Self:
         """Raise ValueError unless `text` is RFC 3339 with an offset."""
         if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", text, re.ASCII):
-            day = re.fullmatch(r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d)(:\d\d)?)?", text, re.ASCII)
-            meant = f'"{day[1]}T{day[2] or "00:00"}{day[3] or ":00"}Z"' if day else ""
-            raise ValueError(f"{text!r} is not an instant such as 2026-10-04T09:12:00Z{_instead(meant)}")
+            raise ValueError(
+                f"{text!r} is not an instant such as 2026-10-04T09:12:00Z{meant.instead(meant.instant(text))}"
+            )
         try:
             found = datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
         except (ValueError, OverflowError):
@@ -370,10 +315,8 @@ class WeekTime(Scalar, int):
         """Raise ValueError unless `text` is a day of three letters and a time of 24 hours."""
         match = re.fullmatch(r"([A-Z][a-z]{2}) ([01][0-9]|2[0-3]):([0-5][0-9])", text)
         if not match or match[1] not in _DAYS:
-            close = re.fullmatch(r"([A-Za-z]{3})[a-z]*,? ([0-9]{1,2}):([0-5][0-9])", text)
-            known = close and close[1].title() in _DAYS and int(close[2]) < 24
-            meant = f'"{close[1].title()} {int(close[2]):02}:{close[3]}"' if close and known else ""
-            raise ValueError(f"{text!r} is not a day and time in UTC such as Fri 16:00{_instead(meant)}")
+            said = meant.instead(meant.week_time(text, _DAYS))
+            raise ValueError(f"{text!r} is not a day and time in UTC such as Fri 16:00{said}")
         return cls((_DAYS.index(match[1]) * 24 + int(match[2])) * 60 + int(match[3]))
 
     @classmethod
